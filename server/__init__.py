@@ -1,0 +1,1 @@
+"""The municipal server: ingest, database, registry, API, console and the work behind them."""
