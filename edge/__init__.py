@@ -1,1 +1,1 @@
-"""The node: sensors become windows, windows become records, records reach the server exactly once."""
+"""The node: sensors become windows, windows records, and records reach the server once."""
