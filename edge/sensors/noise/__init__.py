@@ -1,0 +1,1 @@
+"""Sound: PCM source -> level meter -> window statistics. Levels only; no audio leaves."""
