@@ -1,0 +1,1 @@
+"""Mosquitto's configuration and access list, generated from the contract."""

@@ -1,0 +1,1 @@
+"""Who is who: the small certificate authority behind nodes and server processes."""

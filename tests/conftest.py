@@ -1,0 +1,3 @@
+"""Fixtures for everybody: the local stack, fresh databases, certificates."""
+
+pytest_plugins = ["tests.fixtures_stack"]
