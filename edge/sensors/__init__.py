@@ -1,0 +1,1 @@
+"""What the node measures: one folder per measurand, one file per part."""

@@ -1,0 +1,1 @@
+"""The process that opens the camera and does nothing else: frames into one pipe."""

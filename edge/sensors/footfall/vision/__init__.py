@@ -1,0 +1,1 @@
+"""The process that looks at frames: people found, followed, counted; counts out, nothing else."""

@@ -1,0 +1,101 @@
+"""`python -m edge.sensors.footfall.vision`: the vision process, started by `FootfallCounter`.
+
+Frames come in on standard input, count reports go out on standard output; nothing else does.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+import cv2
+
+from edge.errors import NodeError, SettingsError
+from edge.sensors.footfall.frames import Frame, FrameReader, FramesCut, NoFrame
+from edge.sensors.footfall.geometry import Geometry, GeometryError
+from edge.sensors.footfall.reports import Report
+from edge.sensors.footfall.vision.background import BackgroundDetector
+from edge.sensors.footfall.vision.detector import Detector
+from edge.sensors.footfall.vision.people_counter import PeopleCounter
+
+REPORT_EVERY_S = 1.0
+# A device that is silent for this long is reported as not seeing.
+STALL_S = 2.0
+# A first frame may take a camera this long: sensors start, streams connect.
+FIRST_FRAME_S = 20.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="vision process of the footfall counter")
+    parser.add_argument("--geometry", required=True)
+    parser.add_argument("--detector", default="background")
+    parser.add_argument("--each-frame", action="store_true")
+    args = parser.parse_args()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # the agent has gone: so do we, without a word
+    reports_fd = os.dup(1)
+    os.dup2(2, 1)  # a library that prints must not land among the reports
+    cv2.setNumThreads(1)
+    try:
+        geometry = Geometry.from_json(args.geometry)
+        detector = make_detector(args.detector)
+        run(geometry, detector, FrameReader(0), reports_fd, each_frame=args.each_frame)
+    except NodeError as error:
+        state = getattr(error, "state", "bad_setting")
+        print(f"{state}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def make_detector(text: str) -> Detector:
+    """The detector that a setting names."""
+    if text == "background":
+        return BackgroundDetector()
+    raise SettingsError(f"detector {text!r} is unknown; use background")
+
+
+def run(
+    geometry: Geometry,
+    detector: Detector,
+    frames: FrameReader,
+    reports_fd: int,
+    *,
+    each_frame: bool,
+) -> None:
+    """Count until the source ends; raises `FramesCut` when it breaks off instead."""
+
+    def send(report: Report) -> None:
+        os.write(reports_fd, report.pack())
+
+    first = frames.read(timeout_s=FIRST_FRAME_S)
+    if first is None:
+        raise FramesCut("the source ended before its first frame; check the file")
+    if each_frame and first.live:
+        raise GeometryError("a report for each frame is for files only, never for a camera")
+    counter = PeopleCounter(geometry.in_pixels(first.width, first.height), detector, first)
+    every_s = 0.0 if each_frame else REPORT_EVERY_S
+    frame: Frame | None = first
+    while frame is not None:
+        counter.add(frame)
+        if counter.due(every_s):
+            send(counter.report())
+        frame = next_frame(frames, counter, send, live=first.live)
+    send(counter.report(ended=True))
+
+
+def next_frame(
+    frames: FrameReader, counter: PeopleCounter, send: Callable[[Report], None], *, live: bool
+) -> Frame | None:
+    """The next frame, or None at the end; while a device is silent, reports say so."""
+    while True:
+        try:
+            return frames.read(timeout_s=STALL_S)
+        except NoFrame:
+            # Only a device's clock runs on without frames; a file merely waits for the disk.
+            if live:
+                send(counter.report(no_frames_until_s=time.clock_gettime(time.CLOCK_BOOTTIME)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
