@@ -141,6 +141,8 @@ class EventRecord(Record, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         body = self.body
+        if self.dur_s or self.valid_s:
+            raise ValueError(f"dur_s is {self.dur_s} and valid_s {self.valid_s}; an event's are 0")
         if isinstance(body, Lost) and body.last < body.first:
             raise ValueError(f"body.last {body.last} is before body.first {body.first}")
         if isinstance(body, Validation) and body.to_t <= body.from_t:

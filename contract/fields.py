@@ -79,5 +79,13 @@ BootId = Annotated[str, Meta(pattern=ids.BOOT_PATTERN, description="the kernel's
 Rev = Annotated[str, Meta(pattern=ids.REV_PATTERN, description="software and detector model")]
 LineName = Annotated[str, Meta(pattern=ids.LINE_NAME_PATTERN)]
 Nonce = Annotated[str, Meta(pattern=ids.NONCE_PATTERN)]
-Word = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$", description="a lower-case word")]
-Text = Annotated[str, Meta(max_length=400, description="for people; never parsed")]
+Word = Annotated[str, Meta(pattern=ids.WORD_PATTERN, description="a lower-case word")]
+# No control characters but tab and newline: PostgreSQL can't store NUL, a terminal obeys the rest.
+Text = Annotated[
+    str,
+    Meta(
+        max_length=400,
+        pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$",
+        description="for people; never parsed",
+    ),
+]

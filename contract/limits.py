@@ -1,7 +1,7 @@
 """The bounds that both ends keep; Mosquitto's configuration is generated from the first."""
 
-# One MQTT payload. A day of one-minute light records fits; a broker that holds a full queue of
-# these for every node of a city still fits a small server. Nodes also obey the broker's own
+# One MQTT payload. More than four hours of one-minute light records fit (tested); a broker that
+# holds a full queue of these for every node of a city still fits a small server. Nodes also obey the broker's own
 # Maximum Packet Size, which may be lower.
 MAX_PAYLOAD_BYTES = 64 * 1024
 

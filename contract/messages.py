@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from contract import fields as f
 from contract.json import decode
-from contract.limits import MIN_FOOTFALL_WINDOW_S
+from contract.limits import MAX_SEQ, MIN_FOOTFALL_WINDOW_S
 from contract.records import LineCount
 
 # A share of the frame, not a pixel, so that geometry outlives a change of resolution.
@@ -48,7 +48,7 @@ class Ack(Message, kw_only=True, forbid_unknown_fields=True):
     """Everything up to and including `seq` of `spool` is committed or accounted for."""
 
     spool: f.SpoolId
-    seq: Annotated[int, Meta(ge=0, description="0: nothing yet")]
+    seq: Annotated[int, Meta(ge=0, le=MAX_SEQ, description="0: nothing yet")]
 
 
 class Line(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -96,6 +96,8 @@ class Geometry(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if len({line.line for line in self.lines}) != len(self.lines):
             raise ValueError("lines names one line twice")
+        if self.zone is not None and len(set(self.zone)) < 3:
+            raise ValueError(f"zone has {len(set(self.zone))} different corners; give at least 3")
 
 
 class Config(Message, kw_only=True, forbid_unknown_fields=True):

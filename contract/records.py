@@ -38,6 +38,12 @@ class Record(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defa
             raise ValueError(f"valid_s {self.valid_s} is more than dur_s {self.dur_s}")
 
 
+def _require_window(record: Record) -> None:
+    """Raise ValueError when the window has no length: coverage divides by it."""
+    if record.dur_s == 0:
+        raise ValueError("dur_s is 0, which only an event's may be")
+
+
 def _require_measured(record: Record, *names: str) -> None:
     """Raise ValueError unless the named values are null exactly when nothing was measured."""
     for name in names:
@@ -63,6 +69,7 @@ class LightRecord(Record, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _require_window(self)
         _require_measured(self, "lux_p10", "lux_p50", "lux_p90", "lux_max")
 
 
@@ -82,7 +89,10 @@ class NoiseRecord(Record, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _require_window(self)
         _require_measured(self, "laeq", "lafmax", "lafmin", "la10", "la50", "la90", "lceq")
+        if self.valid_s == 0 and self.laf_hist:
+            raise ValueError(f"laf_hist has {len(self.laf_hist)} classes while valid_s is 0")
 
 
 class LineCount(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -105,7 +115,10 @@ class FootfallRecord(Record, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if 0 < self.dur_s < MIN_FOOTFALL_WINDOW_S and Flag.PARTIAL not in self.flags:
+        _require_window(self)
+        if self.valid_s == 0 and self.occupancy is not None:
+            raise ValueError(f"occupancy is {self.occupancy} while valid_s is 0")
+        if self.dur_s < MIN_FOOTFALL_WINDOW_S and Flag.PARTIAL not in self.flags:
             raise ValueError(
                 f"dur_s {self.dur_s} is under {MIN_FOOTFALL_WINDOW_S} s without PARTIAL"
             )
@@ -151,3 +164,7 @@ class HealthRecord(Record, kw_only=True, forbid_unknown_fields=True):
     # Share of the window in which the passive infrared sensor saw movement.
     pir_share: f.Share | None = None
     sensors: Annotated[list[SensorState], Meta(max_length=32)] = []
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_window(self)
