@@ -1,0 +1,1 @@
+"""The database: migrations, roles, connections, the TimescaleDB edition."""
