@@ -9,7 +9,3 @@ Say = Callable[[str], None]
 def to_stderr(line: str) -> None:
     """Print one line of progress; standard output stays free for what a machine may read."""
     print(line, file=sys.stderr, flush=True)
-
-
-def quiet(_line: str) -> None:
-    """Say nothing: for callers that only want errors."""

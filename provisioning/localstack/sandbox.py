@@ -78,13 +78,22 @@ def find(packages: Packages, say: Say) -> Sandbox:
         MissingTool: bubblewrap is absent and can't be installed.
     """
     bwrap = tools.find("bwrap", say)
+    return Sandbox(bwrap=bwrap, packages=packages, user_namespaces=has_user_namespaces(bwrap))
+
+
+def has_user_namespaces(bwrap: str) -> bool:
+    """Whether a server's user can be mapped onto ours; False means that root must really change.
+
+    Raises:
+        NoSandbox: neither way is open.
+    """
     refused = _refusal([bwrap, "--unshare-user", "--uid", "1", *_PROBE])
     if refused is None:
-        return Sandbox(bwrap=bwrap, packages=packages, user_namespaces=True)
+        return True
     if os.geteuid() == 0:
         refused = _refusal([bwrap, "--unshare-pid", *_PROBE])
         if refused is None:
-            return Sandbox(bwrap=bwrap, packages=packages, user_namespaces=False)
+            return False
     raise NoSandbox(
         f"uid {os.geteuid()} has neither user namespaces nor root's right to mount ({refused});"
         " try as root: sysctl user.max_user_namespaces=10000 kernel.unprivileged_userns_clone=1,"

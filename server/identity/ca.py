@@ -61,12 +61,7 @@ class Credential:
         folder.mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
         stem = re.sub(r"[^A-Za-z0-9.-]+", "-", self.common_name)
         files = CredentialFiles(certificate=folder / f"{stem}.pem", key=folder / f"{stem}.key")
-        pem = self.key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        _write(files.key, pem, mode=_KEY_MODE)
+        write_key(files.key, self.key)
         _write(files.certificate, self.certificate_pem(), mode=0o644)
         return files
 
@@ -77,6 +72,17 @@ class CredentialFiles:
 
     certificate: Path
     key: Path
+
+
+def write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> Path:
+    """Write a private key as unencrypted PKCS #8 PEM that only its owner may read."""
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    _write(path, pem, mode=_KEY_MODE)
+    return path
 
 
 def load(files: CredentialFiles) -> Credential:
