@@ -18,6 +18,8 @@ import msgspec
 from msgspec import Meta
 from psycopg.conninfo import make_conninfo
 
+from server.errors import MslError
+
 PREFIX = "MSL_"
 FILE_VARIABLE = "MSL_SETTINGS"
 DEFAULT_FILE = Path("/etc/municipal-safety-lab/server.toml")
@@ -25,7 +27,7 @@ DEFAULT_FILE = Path("/etc/municipal-safety-lab/server.toml")
 _OTHERS = ("MSL_DEMO_", "MSL_NODE_", "MSL_TEST_", FILE_VARIABLE)
 
 
-class SettingsError(ValueError):
+class SettingsError(MslError, ValueError):
     """A setting is unknown, of the wrong kind or out of bounds; the message names it."""
 
 
