@@ -1,0 +1,216 @@
+"""Delivery of one stream: what to publish next, and what silence or an acknowledgement means.
+
+Pure bookkeeping over the spool; time comes in as seconds of a monotonic clock. Only the server's
+end-to-end acknowledgement moves the watermark. A PUBACK moves nothing: brokers give it before they
+have stored anything. Whatever stays unacknowledged is published again from the watermark on.
+"""
+
+import logging
+import random
+from collections import deque
+from dataclasses import dataclass
+
+from contract.limits import MAX_RECORDS_PER_BATCH
+from contract.streams import Stream
+from edge.spool import AckEffect, Slice, Spool
+
+log = logging.getLogger(__name__)
+
+# Batches of one stream on their way at once.
+WINDOW = 4
+# Times a batch must be passed over by a server that acknowledges others before it is split, and
+# a single record before it is set aside.
+BLAMES_TO_SPLIT = 2
+BLAMES_TO_QUARANTINE = 3
+# After this many silent timeouts a lone batch is sent in two halves: if one of them is what the
+# server can't take, its acknowledgement of the other will show it.
+SILENCES_TO_PROBE = 2
+
+
+@dataclass(slots=True)
+class Sent:
+    """A batch on its way."""
+
+    mid: int
+    first: int
+    last: int
+    sent_s: float
+    nonce: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A nonce that the next batch carries, until a batch with it is acknowledged or it expires."""
+
+    nonce: str
+    expires_utc_s: float
+
+
+class Delivery:
+    """One stream's way from the spool to the server.
+
+    Args:
+        ack_timeout_s: Wait for the first acknowledgement; doubles with each silence.
+        backoff_max_s: Longest wait.
+        window: Batches on their way at once.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        spool: Spool,
+        *,
+        ack_timeout_s: float = 20,
+        backoff_max_s: float = 120,
+        window: int = WINDOW,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.stream = stream
+        self._spool = spool
+        self._ack_timeout_s = ack_timeout_s
+        self._backoff_max_s = backoff_max_s
+        self._window = window
+        self._rng = rng or random.Random()
+        self._nonces: deque[Pending] = deque(maxlen=8)
+        self.resent_n = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._spool_id = self._spool.id
+        self._cursor = self._spool.watermark(self.stream)
+        self._flying: deque[Sent] = deque()
+        self._hold_until_s = 0.0
+        self._silences = 0
+        self._blames = 0
+        self._passed_over = False
+        self._batch_max = MAX_RECORDS_PER_BATCH
+        self._split_through = 0
+        self._draw_timeout()
+
+    @property
+    def unacknowledged_n(self) -> int:
+        """Batches on their way."""
+        return len(self._flying)
+
+    def next_batch(self, now_s: float, max_bytes: int) -> Slice | None:
+        """The batch to publish now, or None while there is nothing to send or it must wait."""
+        if self._spool.id != self._spool_id:
+            self._reset()
+        if now_s < self._hold_until_s or len(self._flying) >= self._window:
+            return None
+        limit = self._batch_max
+        if self._cursor < self._split_through:
+            limit = min(limit, self._split_through - self._cursor)
+        return self._spool.read(
+            self.stream, self._cursor, max_records=max(1, limit), max_bytes=max_bytes
+        )
+
+    def nonce(self, now_utc_s: float) -> str | None:
+        """The nonce that the next batch should carry."""
+        while self._nonces and self._nonces[0].expires_utc_s < now_utc_s:
+            self._nonces.popleft()
+        return self._nonces[0].nonce if self._nonces else None
+
+    def carry(self, nonce: str, expires_utc_s: float) -> None:
+        """Put `nonce` into the batches to come, until one of them is acknowledged."""
+        if all(pending.nonce != nonce for pending in self._nonces):
+            self._nonces.append(Pending(nonce, expires_utc_s))
+
+    def published(self, batch: Slice, mid: int, now_s: float, nonce: str | None = None) -> None:
+        """`batch` went to the broker as packet `mid`."""
+        self._cursor = batch.last
+        self._flying.append(Sent(mid, batch.first, batch.last, now_s, nonce))
+        self._spool.sent(self.stream, batch.last)
+
+    def refused(self, mid: int, now_s: float) -> None:
+        """The broker answered that it has no subscriber for packet `mid`, or refused it."""
+        if any(sent.mid == mid for sent in self._flying):
+            self._silences += 1
+            self._hold_until_s = now_s + self._wait_s(self._ack_timeout_s / 4)
+            self._go_back()
+
+    def hold(self, until_s: float) -> None:
+        """Publish nothing before `until_s`."""
+        self._hold_until_s = until_s
+
+    def connection_lost(self) -> None:
+        """What was on its way may be lost with the broker: begin again at the watermark."""
+        self._go_back()
+        self._hold_until_s = 0.0
+
+    def acknowledged(self, spool_id: str, seq: int, now_s: float) -> AckEffect:
+        """The server says that it has everything up to `seq` of `spool_id`."""
+        effect = self._spool.ack(spool_id, self.stream, seq)
+        if effect is AckEffect.MOVED:
+            self._progress()
+        elif effect is AckEffect.REPEATED and self._flying:
+            # An answer to a later batch that leaves out the first one, although nothing below is
+            # missing, is the only evidence against it: silence may just be a server that is down.
+            head = self._flying[0]
+            self._passed_over |= seq == head.first - 1 and now_s > head.sent_s
+        return effect
+
+    def check(self, now_s: float) -> None:
+        """Begin again at the watermark when the oldest batch waited too long for its ack."""
+        if not self._flying:
+            return
+        waited_s = now_s - self._flying[0].sent_s
+        if waited_s < self._timeout_s:
+            return
+        if self._passed_over:
+            self._blame()
+        else:
+            self._silence()
+        self._go_back()
+
+    def _progress(self) -> None:
+        done = self._spool.watermark(self.stream)
+        while self._flying and self._flying[0].last <= done:
+            sent = self._flying.popleft()
+            if sent.nonce and self._nonces and self._nonces[0].nonce == sent.nonce:
+                self._nonces.popleft()
+        self._cursor = max(self._cursor, done)
+        self._silences = 0
+        self._blames = 0
+        self._passed_over = False
+        self._draw_timeout()
+        if done >= self._split_through:
+            self._batch_max = MAX_RECORDS_PER_BATCH
+            self._split_through = 0
+
+    def _silence(self) -> None:
+        self._silences += 1
+        self._draw_timeout()
+        head = self._flying[0]
+        if self._silences >= SILENCES_TO_PROBE and len(self._flying) == 1:
+            self._batch_max = max(1, (head.last - head.first + 2) // 2)
+        log.info("%s %d to %d unacknowledged, sending again", self.stream, head.first, head.last)
+
+    def _blame(self) -> None:
+        head = self._flying[0]
+        size = head.last - head.first + 1
+        self._blames += 1
+        if size == 1 and self._blames >= BLAMES_TO_QUARANTINE:
+            reason = f"never acknowledged in {self._blames} tries while later records were"
+            log.error("%s %d set aside: %s", self.stream, head.first, reason)
+            self._spool.quarantine(self.stream, head.first, reason)
+            self._blames = 0
+        elif size > 1 and self._blames >= BLAMES_TO_SPLIT:
+            log.warning("%s %d to %d split in halves", self.stream, head.first, head.last)
+            self._split_through = max(self._split_through, head.last)
+            self._batch_max = (size + 1) // 2
+            self._blames = 0
+
+    def _go_back(self) -> None:
+        self.resent_n += len(self._flying)
+        self._flying.clear()
+        self._cursor = self._spool.watermark(self.stream)
+        self._passed_over = False
+
+    def _draw_timeout(self) -> None:
+        self._timeout_s = self._wait_s(self._ack_timeout_s)
+
+    def _wait_s(self, base_s: float) -> float:
+        """`base_s` doubled with each silence, spread so that nodes don't come back in step."""
+        grown_s = base_s * 2.0 ** min(self._silences, 16)
+        return min(self._backoff_max_s, grown_s) * self._rng.uniform(0.8, 1.2)

@@ -1,0 +1,207 @@
+"""Rows of the spool: what one transaction writes, freezes, drops and deletes.
+
+Every function works inside a transaction that `edge.spool` opened, so a kill at any point leaves
+either all of it or nothing.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+
+import msgspec
+
+from contract.batch import RECORD_TYPE, encode_record
+from contract.flags import Flag
+from contract.json import encode
+from contract.limits import CLOCK_WAIT_S, MAX_T_MS, MIN_T_MS
+from contract.records import Record
+from contract.streams import MEASURED_STREAMS, Stream
+from edge.clock import Clock
+
+# What a row costs besides its body: ids, times, two index entries.
+ROW_BYTES = 96
+# Records set aside that are kept for somebody to look at.
+QUARANTINE_KEPT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What made a record; it stands in the header of the batch that carries it."""
+
+    boot: str
+    rev: str
+    sens_db: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A record on its way into the spool.
+
+    Attributes:
+        start_boot_s: Boot time of its start while `t` waits for the clock; None once `t` is final.
+    """
+
+    stream: Stream
+    record: Record
+    origin: Origin
+    made_ms: int
+    made_boot_s: float
+    start_boot_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Records of one stream that went because the spool was full."""
+
+    stream: Stream
+    first: int
+    last: int
+
+
+def to_t_ms(utc_s: float) -> int:
+    """Wall time as a record's `t`; a clock that was never set is kept inside the contract."""
+    return min(max(round(utc_s * 1000), MIN_T_MS), MAX_T_MS)
+
+
+def insert(connection: sqlite3.Connection, made: Made) -> int:
+    """Give a record its `seq` and write it; return the bytes it takes."""
+    connection.execute(
+        "UPDATE stream SET next_seq = next_seq + 1 WHERE stream = ?", (made.stream.value,)
+    )
+    made.record.seq = next_seq(connection, made.stream) - 1
+    # Checked when it was appended; only `seq` has changed since.
+    body = encode(made.record)
+    connection.execute(
+        "INSERT INTO record (stream, seq, origin, made_ms, made_boot_s, start_boot_s, body)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            made.stream.value,
+            made.record.seq,
+            _origin_id(connection, made.origin),
+            made.made_ms,
+            made.made_boot_s,
+            made.start_boot_s,
+            body,
+        ),
+    )
+    if made.start_boot_s is None:
+        _note_end(connection, made.stream, made.record)
+    return len(body) + ROW_BYTES
+
+
+def next_seq(connection: sqlite3.Connection, stream: Stream) -> int:
+    row = connection.execute("SELECT next_seq FROM stream WHERE stream = ?", (stream.value,))
+    seq: int = row.fetchone()[0]
+    return seq
+
+
+def lowest(connection: sqlite3.Connection, stream: Stream) -> int:
+    """The lowest `seq` still held, or the next one when nothing is."""
+    row = connection.execute("SELECT min(seq) FROM record WHERE stream = ?", (stream.value,))
+    seq: int | None = row.fetchone()[0]
+    return next_seq(connection, stream) if seq is None else seq
+
+
+def delete_through(connection: sqlite3.Connection, stream: Stream, seq: int) -> int:
+    """Delete what the server has; return the bytes that frees."""
+    where = "FROM record WHERE stream = ? AND seq <= ?"
+    size = f"SELECT coalesce(sum(length(body) + {ROW_BYTES}), 0) {where}"
+    freed: int = connection.execute(size, (stream.value, seq)).fetchone()[0]
+    connection.execute(f"DELETE {where}", (stream.value, seq))
+    return freed
+
+
+def drop_oldest(connection: sqlite3.Connection, at_least_bytes: int) -> tuple[list[Dropped], int]:
+    """Drop the oldest records of all streams; return which, and the bytes that frees.
+
+    A stream's records are as old as their `seq` says, so each loses a beginning, never a middle,
+    and its `low` alone tells what went.
+    """
+    ranges: dict[Stream, tuple[int, int]] = {}
+    freed, last_id = 0, 0
+    rows = connection.execute("SELECT id, stream, seq, length(body) FROM record ORDER BY id")
+    for row_id, name, seq, size in rows:
+        first, _ = ranges.get(Stream(name), (seq, seq))
+        ranges[Stream(name)] = (first, seq)
+        freed += size + ROW_BYTES
+        last_id = row_id
+        if freed >= at_least_bytes:
+            break
+    connection.execute("DELETE FROM record WHERE id <= ?", (last_id,))
+    return [Dropped(stream, *bounds) for stream, bounds in ranges.items()], freed
+
+
+def set_aside_record(
+    connection: sqlite3.Connection, stream: Stream, seq: int, reason: str, now_ms: int
+) -> int:
+    """Move a record into quarantine; return the bytes that frees (0: it isn't held any more)."""
+    key = (stream.value, seq)
+    row = connection.execute("SELECT body FROM record WHERE stream = ? AND seq = ?", key).fetchone()
+    if row is None:
+        return 0
+    connection.execute(
+        "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?)", (*key, now_ms, reason, row[0])
+    )
+    connection.execute("DELETE FROM record WHERE stream = ? AND seq = ?", key)
+    connection.execute(
+        "DELETE FROM quarantine WHERE set_aside_ms <= (SELECT set_aside_ms FROM quarantine"
+        " ORDER BY set_aside_ms DESC LIMIT 1 OFFSET ?)",
+        (QUARANTINE_KEPT,),
+    )
+    return len(row[0]) + ROW_BYTES
+
+
+def freeze(connection: sqlite3.Connection, clock: Clock, boot: str) -> None:
+    """Settle `t` of records that waited for the clock.
+
+    In sync now: `t` is counted back on the boot clock. Made in an earlier boot, or waited for
+    `CLOCK_WAIT_S`: they go as they are, flagged, for nothing will ever tell their time.
+    """
+    waiting = connection.execute(
+        "SELECT r.id, r.stream, o.boot, r.made_boot_s, r.start_boot_s, r.body"
+        " FROM record r JOIN origin o ON o.id = r.origin WHERE r.start_boot_s IS NOT NULL"
+    ).fetchall()
+    if not waiting:
+        return
+    synced, boot_now_s = clock.synced(), clock.boot_s()
+    utc_at_boot_s = clock.utc_s() - boot_now_s
+    for row_id, name, row_boot, made_boot_s, start_boot_s, body in waiting:
+        stream = Stream(name)
+        record = msgspec.json.decode(body, type=RECORD_TYPE[stream])
+        if row_boot == boot and synced:
+            record.t = to_t_ms(utc_at_boot_s + start_boot_s)
+            _note_end(connection, stream, record)
+        elif row_boot != boot or boot_now_s - made_boot_s > CLOCK_WAIT_S:
+            record.flags = [*record.flags, Flag.CLOCK_UNSYNCED]
+        else:
+            continue
+        connection.execute(
+            "UPDATE record SET start_boot_s = NULL, body = ? WHERE id = ?",
+            (encode_record(stream, record), row_id),
+        )
+
+
+def held_bytes(connection: sqlite3.Connection) -> int:
+    row = connection.execute(f"SELECT sum(length(body) + {ROW_BYTES}) FROM record")  # noqa: S608
+    return row.fetchone()[0] or 0
+
+
+def _note_end(connection: sqlite3.Connection, stream: Stream, record: Record) -> None:
+    if stream not in MEASURED_STREAMS:
+        return
+    connection.execute(
+        "UPDATE stream SET last_end_ms = ? WHERE stream = ?",
+        (record.t + round(record.dur_s * 1000), stream.value),
+    )
+
+
+def _origin_id(connection: sqlite3.Connection, origin: Origin) -> int:
+    key = (origin.boot, origin.rev, origin.sens_db)
+    row = connection.execute(
+        "SELECT id FROM origin WHERE boot = ? AND rev = ? AND sens_db IS ?", key
+    ).fetchone()
+    if row is None:
+        row = connection.execute(
+            "INSERT INTO origin (boot, rev, sens_db) VALUES (?, ?, ?) RETURNING id", key
+        ).fetchone()
+    origin_id: int = row[0]
+    return origin_id
