@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from provisioning.localstack import Broker, BrokerTls, LocalStack, Postgres, StackError, sweep
+from server.db.migrate import migrate
 from server.identity import ca
 from server.identity.ca import Credential, CredentialFiles
 
@@ -102,9 +103,6 @@ def postgres(stack: LocalStack) -> Postgres:
 def migrated_template(stack: LocalStack) -> str:
     """Name of a database with all migrations applied, to be cloned."""
     dsn = stack.postgres.create_database(_TEMPLATE)
-    # Imported here, so that tests without a database run while migrations can't be imported.
-    from server.db.migrate import migrate
-
     migrate(dsn)
     with psycopg.connect(stack.postgres.dsn()) as conn:
         roles = conn.execute(r"SELECT rolname FROM pg_roles WHERE rolname LIKE 'msl\_%'")

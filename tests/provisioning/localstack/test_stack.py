@@ -50,3 +50,13 @@ def test_a_password_is_needed_even_on_loopback(postgres: Postgres) -> None:
     without = f"postgresql://postgres@127.0.0.1:{postgres.port}/postgres"
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(without)
+
+
+def test_a_migrated_database_survives_dump_and_restore_with_its_roles(database: Database) -> None:
+    server = database.postgres
+    server.restore(server.dump(database.name), database.name)
+    with psycopg.connect(database.dsn_as("msl_ingest")) as conn:
+        assert conn.execute("SELECT session_user").fetchone() == ("msl_ingest",)
+    with psycopg.connect(database.dsn) as conn:
+        hypertables = conn.execute("SELECT count(*) FROM timescaledb_information.hypertables")
+        assert hypertables.fetchone() != (0,)
