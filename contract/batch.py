@@ -6,7 +6,7 @@ that can't be decoded is still accounted for in the server's ledger.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -38,11 +38,23 @@ class Header(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defa
     spool: f.SpoolId
     boot: f.BootId
     rev: f.Rev
-    # Lowest `seq` of this stream that the node still holds; what is below will never come.
-    low: f.Seq
-    nonce: f.Nonce | None = None
-    # Level of a full-scale sine by the microphone's datasheet; on noise only.
-    sens_db: Annotated[float, Meta(ge=0, le=200, extra_json_schema={"x-unit": "dB"})] | None = None
+    low: Annotated[
+        f.Seq,
+        Meta(description="lowest `seq` that the node still holds; what is below will never come"),
+    ]
+    nonce: Annotated[f.Nonce, Meta(description="of a `nonce` command, sent back")] | None = None
+    sens_db: (
+        Annotated[
+            float,
+            Meta(
+                ge=0,
+                le=200,
+                description="level of a full-scale sine by the microphone's datasheet",
+                extra_json_schema={"x-unit": "dB"},
+            ),
+        ]
+        | None
+    ) = None
 
 
 class _RawBatch(Header, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -120,25 +132,27 @@ _IDENTITY_DECODER = msgspec.json.Decoder(_Identity)
 _RECORD_DECODER = {s: msgspec.json.Decoder(kind) for s, kind in RECORD_TYPE.items()}
 
 
-def _whole_decoder(stream: Stream) -> "msgspec.json.Decoder[_RawBatch]":
-    """A decoder of header and records in one pass."""
+def _batch_type(stream: Stream) -> type[Any]:
+    """Header and records in one struct, to be decoded in one pass."""
     record_type = RECORD_TYPE[stream]
     # The element type is a value here, which a type checker can't follow.
     records = Annotated[
         list[record_type],  # type: ignore[valid-type]
         Meta(min_length=1, max_length=MAX_RECORDS_PER_BATCH),
     ]
-    batch_type = msgspec.defstruct(
+    return msgspec.defstruct(
         f"{stream.value.capitalize()}Batch",
         [("records", records)],
         bases=(Header,),
         kw_only=True,
         forbid_unknown_fields=True,
+        namespace={"__doc__": f"One MQTT payload: records of `{stream}` and what they share."},
     )
-    return msgspec.json.Decoder(batch_type)
 
 
-_WHOLE_DECODER = {s: _whole_decoder(s) for s in Stream}
+# What a payload of each stream looks like; the AsyncAPI document is made from these.
+BATCH_TYPE = {s: _batch_type(s) for s in Stream}
+_WHOLE_DECODER = {s: msgspec.json.Decoder(kind) for s, kind in BATCH_TYPE.items()}
 
 
 def decode_batch(stream: Stream, payload: bytes) -> Batch:
@@ -152,7 +166,7 @@ def decode_batch(stream: Stream, payload: bytes) -> Batch:
     except DecodeError:
         return _decode_one_by_one(stream, payload)
     _check_header(stream, whole)
-    return Batch(stream, whole, whole.records, ())  # type: ignore[arg-type]
+    return Batch(stream, whole, whole.records, ())
 
 
 def encode_record(stream: Stream, record: Record) -> bytes:

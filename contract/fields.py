@@ -46,6 +46,24 @@ ValidS = Annotated[
         extra_json_schema=_unit("s"),
     ),
 ]
+WindowS = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=limits.MAX_WINDOW_S,
+        description="how long a window is; divides a day",
+        extra_json_schema=_unit("s"),
+    ),
+]
+FootfallWindowS = Annotated[
+    int,
+    Meta(
+        ge=limits.MIN_FOOTFALL_WINDOW_S,
+        le=limits.MAX_WINDOW_S,
+        description="how long a window is; divides a day, and is never shorter than this",
+        extra_json_schema=_unit("s"),
+    ),
+]
 Lux = Annotated[
     float,
     Meta(ge=0, le=200_000, description="illuminance, not corrected", extra_json_schema=_unit("lx")),
@@ -60,7 +78,19 @@ LevelDb = Annotated[
     ),
 ]
 Count = Annotated[int, Meta(ge=0, le=100_000, extra_json_schema=_unit("1"))]
-Fps = Annotated[float, Meta(ge=0, le=1000, extra_json_schema=_unit("1/s"))]
+Occupancy = Annotated[
+    float,
+    Meta(
+        ge=0,
+        le=10_000,
+        description="mean number of people in the zone; null without a zone or when blind",
+        extra_json_schema=_unit("1"),
+    ),
+]
+Fps = Annotated[
+    float,
+    Meta(ge=0, le=1000, description="frames looked at", extra_json_schema=_unit("1/s")),
+]
 Share = Annotated[float, Meta(ge=0, le=1, extra_json_schema=_unit("1"))]
 Luma = Annotated[
     float,

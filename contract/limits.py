@@ -1,8 +1,8 @@
 """The bounds that both ends keep; Mosquitto's configuration is generated from the first."""
 
-# One MQTT payload. More than four hours of one-minute light records fit (tested); a broker that
-# holds a full queue of these for every node of a city still fits a small server. Nodes also obey the broker's own
-# Maximum Packet Size, which may be lower.
+# One MQTT payload. More than four hours of one-minute light records fit (tested), and a broker that
+# holds a full queue of these for every node of a city still fits a small server. Nodes also obey
+# the broker's own Maximum Packet Size, which may be lower.
 MAX_PAYLOAD_BYTES = 64 * 1024
 
 # Records a batch may carry, whatever their size: bounds what one bad payload can cost to sort out.
@@ -25,6 +25,10 @@ WALK_TEST_GRAIN_S = 10
 
 # A record waits this long for the clock to be synchronised, then goes out flagged.
 CLOCK_WAIT_S = 600
+
+# How the MQTT session outlives a lost connection: longer than any outage a spool bridges, so that
+# a `down/config` sent meanwhile still arrives.
+SESSION_EXPIRY_S = 30 * 86_400
 
 # Times further ahead of receipt than this are held by the server, not stored.
 MAX_AHEAD_S = 600

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from contract import fields as f
 from contract.json import decode
-from contract.limits import MAX_SEQ, MIN_FOOTFALL_WINDOW_S
+from contract.limits import MAX_SEQ
 from contract.records import LineCount
 
 # A share of the frame, not a pixel, so that geometry outlives a change of resolution.
@@ -71,10 +71,10 @@ class Line(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class Windows(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Window lengths; each divides a day, so that windows stay on the same grid."""
 
-    light_s: Annotated[int, Meta(ge=1, le=3600)] = 60
-    noise_s: Annotated[int, Meta(ge=1, le=3600)] = 60
-    footfall_s: Annotated[int, Meta(ge=MIN_FOOTFALL_WINDOW_S, le=3600)] = 900
-    health_s: Annotated[int, Meta(ge=1, le=3600)] = 60
+    light_s: f.WindowS = 60
+    noise_s: f.WindowS = 60
+    footfall_s: f.FootfallWindowS = 900
+    health_s: f.WindowS = 60
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:

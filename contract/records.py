@@ -62,10 +62,13 @@ class LightRecord(Record, kw_only=True, forbid_unknown_fields=True):
     lux_p90: f.Lux | None
     lux_max: f.Lux | None
     sensor: f.Word
-    # Gain evidence: the largest full scale and the longest integration used in the window.
-    full_scale_lx: f.Lux | None = None
-    integration_ms: f.Milliseconds | None = None
-    samples_n: f.SmallInt = 0
+    full_scale_lx: (
+        Annotated[f.Lux, Meta(description="largest full scale used in the window")] | None
+    ) = None
+    integration_ms: (
+        Annotated[f.Milliseconds, Meta(description="longest integration used in the window")] | None
+    ) = None
+    samples_n: Annotated[f.SmallInt, Meta(description="readings in the window")] = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,8 +86,8 @@ class NoiseRecord(Record, kw_only=True, forbid_unknown_fields=True):
     la50: f.LevelDb | None
     la90: f.LevelDb | None
     lceq: f.LevelDb | None
-    overload_n: f.SmallInt = 0
-    lost_n: f.SmallInt = 0
+    overload_n: Annotated[f.SmallInt, Meta(description="samples that clipped")] = 0
+    lost_n: Annotated[f.SmallInt, Meta(description="samples that never arrived")] = 0
     laf_hist: Annotated[list[tuple[LafClass, LafCount]], Meta(max_length=481)] = []
 
     def __post_init__(self) -> None:
@@ -107,11 +110,10 @@ class FootfallRecord(Record, kw_only=True, forbid_unknown_fields=True):
     """Crossings per line over a window. No tracks, boxes, dwell or times of single people."""
 
     lines: Annotated[list[LineCount], Meta(max_length=16)]
-    # Mean number of people in the zone; null without a zone or when blind.
-    occupancy: Annotated[float, Meta(ge=0, le=10_000, extra_json_schema={"x-unit": "1"})] | None
+    occupancy: f.Occupancy | None
     fps: f.Fps | None
     scene_luma: f.Luma | None
-    geometry_rev: f.SmallInt
+    geometry_rev: Annotated[f.SmallInt, Meta(description="the lines and zone that were counted")]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -149,8 +151,9 @@ class HealthRecord(Record, kw_only=True, forbid_unknown_fields=True):
     uptime_s: f.Seconds
     cpu_c: f.Celsius | None = None
     load_1min: Annotated[float, Meta(ge=0, le=10_000)] | None = None
-    # Bits of `vcgencmd get_throttled`.
-    throttled_bits: f.SmallInt | None = None
+    throttled_bits: (
+        Annotated[f.SmallInt, Meta(description="bits of `vcgencmd get_throttled`")] | None
+    ) = None
     memory_free_bytes: f.Bytes | None = None
     disk_free_bytes: f.Bytes | None = None
     spool_records_n: f.SmallInt | None = None
@@ -161,8 +164,9 @@ class HealthRecord(Record, kw_only=True, forbid_unknown_fields=True):
     clock_source: f.Text | None = None
     link: f.Word | None = None
     link_rssi_dbm: f.Dbm | None = None
-    # Share of the window in which the passive infrared sensor saw movement.
-    pir_share: f.Share | None = None
+    pir_share: (
+        Annotated[f.Share, Meta(description="of the window with movement before the PIR")] | None
+    ) = None
     sensors: Annotated[list[SensorState], Meta(max_length=32)] = []
 
     def __post_init__(self) -> None:
