@@ -1,5 +1,6 @@
 """One server process in its sandbox: started, signalled, waited for, and never left behind."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,6 +10,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 from provisioning.localstack.errors import DiskFull, PortTaken, ServerDied
 from provisioning.localstack.sandbox import Sandbox
@@ -32,7 +35,8 @@ class Child:
     log: Path
     lock_fd: int
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
-    _pid: int = field(default=0, init=False)
+    _reaper: psutil.Process | None = field(default=None, init=False)
+    _log_start: int = field(default=0, init=False)
 
     @property
     def running(self) -> bool:
@@ -41,8 +45,12 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Process id of the server itself, as the host sees it."""
-        return self._pid
+        """Process id of the server itself, as the host sees it; 0 when there is none."""
+        try:
+            children = self._reaper.children() if self._reaper else []
+        except psutil.NoSuchProcess:
+            children = []
+        return children[0].pid if children else 0
 
     def start(self, argv: Sequence[str | Path]) -> None:
         """Start `argv`; it is up, though not yet ready, when this returns.
@@ -51,7 +59,7 @@ class Child:
             ServerDied: the sandbox or the program ended at once.
         """
         if self.running:
-            raise ServerDied(f"{self.name} already runs as process {self._pid}; stop it first")
+            raise ServerDied(f"{self.name} already runs as process {self.pid}; stop it first")
         _starter.submit(self._spawn, argv).result()
 
     def _spawn(self, argv: Sequence[str | Path]) -> None:
@@ -61,6 +69,7 @@ class Child:
                 argv, user=self.user, writable=self.folder, info_fd=write_fd
             )
             with self.log.open("ab") as log:
+                self._log_start = log.tell()
                 self._process = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
@@ -74,12 +83,12 @@ class Child:
         finally:
             os.close(write_fd)
         with os.fdopen(read_fd, "rb") as info:
-            self._pid = self._read_pid(info.read())
+            self._reaper = self._find_reaper(info.read())
 
-    def _read_pid(self, info: bytes) -> int:
+    def _find_reaper(self, info: bytes) -> psutil.Process:
         try:
-            return int(json.loads(info)["child-pid"])
-        except (ValueError, KeyError) as error:
+            return psutil.Process(int(json.loads(info)["child-pid"]))
+        except (ValueError, KeyError, psutil.NoSuchProcess) as error:
             assert self._process is not None
             status = self._process.wait()
             raise self.death(f"sandbox ended with {status}") from error
@@ -104,7 +113,7 @@ class Child:
         if self._process is None:
             return
         if self.running:
-            self._send(sig)
+            _send(self.pid, sig)
             try:
                 self._process.wait(timeout_s)
             except subprocess.TimeoutExpired:
@@ -115,25 +124,26 @@ class Child:
         """SIGKILL the server and every process it has, and wait until all are gone."""
         if self._process is None:
             return
-        if self.running:
+        if self.running and self._reaper is not None:
             # Process 1 of the namespace: the kernel takes all the others along.
-            self._send(signal.SIGKILL)
+            _send(self._reaper.pid, signal.SIGKILL)
             self._process.wait()
         self._process = None
 
-    def _send(self, sig: signal.Signals) -> None:
-        try:
-            os.kill(self._pid, sig)
-        except ProcessLookupError:
-            return  # it ended by itself in the meantime, which is what was wanted
-
     def death(self, what: str) -> ServerDied | PortTaken | DiskFull:
         """The error for a server that won't run, with the last lines of its log."""
-        text = self.log.read_text(errors="replace") if self.log.exists() else ""
-        tail = " / ".join(text.strip().splitlines()[-_LOG_TAIL_LINES:])
+        said = self.log.read_bytes()[self._log_start :] if self.log.exists() else b""
+        tail = " / ".join(said.decode(errors="replace").strip().splitlines()[-_LOG_TAIL_LINES:])
         message = f"{self.name} {what}: {tail or 'nothing in its log'} (log: {self.log})"
         if "Address already in use" in tail:
             return PortTaken(message)
         if "No space left on device" in tail:
             return DiskFull(message)
         return ServerDied(message)
+
+
+def _send(pid: int, sig: signal.Signals) -> None:
+    # It may have ended by itself in the meantime, which is what was wanted.
+    with contextlib.suppress(ProcessLookupError):
+        if pid:
+            os.kill(pid, sig)

@@ -2,8 +2,9 @@
 
 PostgreSQL refuses to run as root, so it runs as the tree's `postgres`: mapped onto the caller
 by a user namespace where the kernel has them, else, as root, really changed to that user.
-A process namespace of its own makes "kill the whole server" one signal, and no stale pid file
-can hinder the next start, since the server is process 1 in there every time.
+A process namespace of its own makes "kill the whole server" one signal: bubblewrap's reaper is
+process 1 in there and takes all others along. It stays the caller's own user, so that the death
+signal of its parent reaches it, which a process that changed its user would never get.
 """
 
 import os
@@ -34,12 +35,14 @@ class Sandbox:
         """The command line that runs `argv` as `user`, with `writable` as its one writable folder.
 
         `writable` has the same path inside and outside. `info_fd` gets bubblewrap's JSON with the
-        server's process id.
+        id of the namespace's process 1, whose one child is the program.
         """
         uid, gid = self.packages.uid_gid(user)
-        line = [self.bwrap, "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--as-pid-1"]
+        line = [self.bwrap, "--unshare-pid", "--unshare-ipc", "--unshare-uts"]
         line += ["--die-with-parent", *self._tree(), "--proc", "/proc", "--dev", "/dev"]
-        line += ["--tmpfs", "/tmp", "--tmpfs", "/run", "--bind", str(writable), str(writable)]  # noqa: S108
+        for folder in ("/dev/shm", "/tmp", "/run"):  # noqa: S108
+            line += ["--perms", "1777", "--tmpfs", folder]
+        line += [*self._way_to(writable), "--bind", str(writable), str(writable)]
         path = f"{self.packages.postgres_bin}:/usr/bin:/usr/sbin:/bin:/sbin"
         line += ["--chdir", str(writable), "--clearenv", "--setenv", "PATH", path]
         line += ["--setenv", "LANG", "C.UTF-8"]
@@ -48,9 +51,8 @@ class Sandbox:
         inner = [str(part) for part in argv]
         if self.user_namespaces:
             return [*line, "--unshare-user", "--uid", str(uid), "--gid", str(gid), "--", *inner]
-        # A change of user clears the death signal, so setpriv sets it again after the change.
         become = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
-        return [*line, "--", *become, "--pdeathsig=KILL", "--", *inner]
+        return [*line, "--", *become, "--", *inner]
 
     def own(self, folder: Path, *, user: str) -> None:
         """Give `folder` to `user` where the change of user is a real one."""
@@ -59,6 +61,13 @@ class Sandbox:
         uid, gid = self.packages.uid_gid(user)
         for path in (folder, *folder.rglob("*")):
             os.chown(path, uid, gid, follow_symlinks=False)
+
+    def _way_to(self, folder: Path) -> list[str]:
+        """Open the folders above `folder`: bubblewrap makes them 0700, for root's eyes only."""
+        if self.user_namespaces:
+            return []
+        above = list(reversed(folder.parents))[1:]
+        return [word for path in above for word in ("--perms", "0755", "--dir", str(path))]
 
     def _tree(self) -> list[str]:
         root = self.packages.root
