@@ -31,8 +31,9 @@ END $$;
 
 -- The API and the registry's commands: read all, change the registry, never a measurement.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO msl_api, msl_worker;
-GRANT INSERT, UPDATE ON lab, site, node, deployment, calibration, exclusion, intervention,
-    intervention_site TO msl_api;
+GRANT INSERT, UPDATE ON lab, site, node, deployment, intervention, intervention_site TO msl_api;
+-- Dated rows are revoked and replaced, never rewritten.
+GRANT INSERT, UPDATE (revoked_at) ON calibration, exclusion TO msl_api;
 GRANT INSERT ON clock_correction TO msl_api;
 GRANT DELETE ON deployment, intervention_site TO msl_api;
 
