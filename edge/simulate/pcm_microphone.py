@@ -28,14 +28,15 @@ class EmulatedMicrophone:
     ) -> None:
         self.sample_rate_hz = sample_rate_hz
         self.plugged = True
+        self._closed = False
         self._sound = sound
         self._clock = clock
         self._block_n = max(1, round(block_s * sample_rate_hz))
 
     def blocks(self) -> Iterator[PcmBlock]:
-        """Blocks for ever; raises SourceError once unplugged."""
+        """Blocks until `close()`; raises SourceError once unplugged."""
         begin_s, begin_utc_s, played_n = self._clock.boot_s(), self._clock.utc_s(), 0
-        while True:
+        while not self._closed:
             offset_s = played_n / self.sample_rate_hz
             samples = self._sound.samples(begin_utc_s + offset_s, self._block_n)
             played_n += self._block_n
@@ -45,4 +46,5 @@ class EmulatedMicrophone:
             yield PcmBlock(samples, begin_s + offset_s)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """End `blocks()`."""
+        self._closed = True

@@ -73,7 +73,7 @@ class AlsaSource:
         self._complaints = _Complaints()
 
     def blocks(self) -> Iterator[PcmBlock]:
-        """Blocks until `arecord` ends, which is always an error."""
+        """Blocks until `close()`; that `arecord` ends by itself is always an error."""
         process = self._start()
         try:
             for number, raw in enumerate(self._raw_blocks(process)):
@@ -85,24 +85,17 @@ class AlsaSource:
                 lost_n = round(self._complaints.take_lost_s() * self.sample_rate_hz)
                 yield PcmBlock(samples, begin_s, lost_n)
         finally:
-            self.close()
+            _end(process)
+            self._complaints.join()
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
 
     def close(self) -> None:
-        """Stop `arecord`."""
+        """Stop `arecord`; `blocks()` then ends, also in another thread."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(timeout=2)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self._complaints.join()
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
+        if process is not None:
+            _end(process)
 
     def _start(self) -> "subprocess.Popen[bytes]":
         try:
@@ -137,6 +130,8 @@ class AlsaSource:
                     )
                 piece = os.read(process.stdout.fileno(), wanted_bytes - len(held))
                 if not piece:
+                    if self._process is None:  # closed on purpose
+                        return
                     raise self._ended(process)
                 held += piece
                 if len(held) == wanted_bytes:
@@ -150,6 +145,16 @@ class AlsaSource:
             f"{self._command[0]} on {self._device} ended with code {code}:"
             f" {self._complaints.last_line or 'it gave no reason'}"
         )
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(timeout=2)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class _Complaints:

@@ -123,10 +123,10 @@ class WavSource:
         return self._layout.sample_rate_hz
 
     def blocks(self) -> Iterator[PcmBlock]:
-        """The file's samples; ends with the file."""
+        """The file's samples; ends with the file, or at `close()`."""
         begin_s, played_n = self._clock.boot_s(), 0
         left_bytes = self._layout.data_bytes
-        while True:
+        while not self._file.closed:
             wanted_bytes = self._block_frames_n * self._layout.frame_bytes
             if left_bytes is not None:
                 wanted_bytes = min(wanted_bytes, left_bytes)

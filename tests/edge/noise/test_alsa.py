@@ -1,6 +1,8 @@
 """The pipe, with a small program in arecord's place."""
 
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -92,6 +94,25 @@ def test_closing_ends_the_program() -> None:
     assert process is not None
     microphone.close()
     assert process.poll() is not None
+
+
+def test_closing_in_another_thread_ends_the_blocks_without_an_error() -> None:
+    microphone = source("import time; time.sleep(30)")
+    seen: list[PcmBlock] = []
+    ended: list[str] = []
+
+    def listen() -> None:
+        seen.extend(microphone.blocks())
+        ended.append("quietly")
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    while microphone._process is None:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    microphone.close()
+    thread.join(timeout=5)
+    assert ended == ["quietly"]
 
 
 def test_command_asks_for_raw_32_bit_frames_without_a_shell() -> None:

@@ -95,3 +95,11 @@ def test_unplugged_microphone_stops_with_an_error() -> None:
     microphone.plugged = False
     with pytest.raises(SourceError, match="unplugged"):
         next(blocks)
+
+
+def test_closed_microphone_ends_without_an_error() -> None:
+    microphone = EmulatedMicrophone(Tone(48_000, 120.0), FastClock(start_utc_s=0.0))
+    blocks = microphone.blocks()
+    next(blocks)
+    microphone.close()
+    assert list(blocks) == []
