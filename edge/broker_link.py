@@ -21,7 +21,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from contract.limits import MAX_PAYLOAD_BYTES
+from contract.limits import MAX_PAYLOAD_BYTES, SESSION_EXPIRY_S
 from edge.errors import NodeError, SettingsError
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class BrokerSettings:
     cert_file: Path | None = None
     key_file: Path | None = None
     keepalive_s: int = 30
-    session_expiry_s: int = 7 * 86_400
+    session_expiry_s: int = SESSION_EXPIRY_S
 
     def tls_context(self) -> ssl.SSLContext | None:
         """TLS with our certificate; raises `SettingsError` when a file can't be used."""

@@ -22,9 +22,10 @@ WINDOW = 4
 # a single record before it is set aside.
 BLAMES_TO_SPLIT = 2
 BLAMES_TO_QUARANTINE = 3
-# After this many silent timeouts a lone batch is sent in two halves: if one of them is what the
-# server can't take, its acknowledgement of the other will show it.
-SILENCES_TO_PROBE = 2
+# From this silent timeout on batches are halved, and doubled again with each acknowledgement: if
+# one of them is what the server can't take, its answer to another will show it, and a server that
+# was down comes back to little at first.
+SILENCES_TO_HALVE = 2
 
 
 @dataclass(slots=True)
@@ -175,15 +176,15 @@ class Delivery:
         self._passed_over = False
         self._draw_timeout()
         if done >= self._split_through:
-            self._batch_max = MAX_RECORDS_PER_BATCH
+            self._batch_max = min(MAX_RECORDS_PER_BATCH, 2 * self._batch_max)
             self._split_through = 0
 
     def _silence(self) -> None:
         self._silences += 1
         self._draw_timeout()
         head = self._flying[0]
-        if self._silences >= SILENCES_TO_PROBE and len(self._flying) == 1:
-            self._batch_max = max(1, (head.last - head.first + 2) // 2)
+        if self._silences >= SILENCES_TO_HALVE:
+            self._batch_max = (head.last - head.first + 2) // 2
         log.info("%s %d to %d unacknowledged, sending again", self.stream, head.first, head.last)
 
     def _blame(self) -> None:
