@@ -195,9 +195,7 @@ class Postgres:
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
-            said = " / ".join(done.stderr.strip().splitlines()[-4:])
-            failed = DiskFull if "No space left on device" in said else ServerDied
-            raise failed(f"{self._named(argv)} ended with {done.returncode}: {said}")
+            raise _failure(f"{self._named(argv)} ended with {done.returncode}", done.stderr)
         return done.stdout
 
     @staticmethod
@@ -235,3 +233,11 @@ def _write_secret(path: Path, text: str) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(fd, "w") as file:
         file.write(text)
+
+
+def _failure(what: str, stderr: str) -> DiskFull | ServerDied:
+    """The error for a program that ended badly, with the lines that say why."""
+    lines = stderr.strip().splitlines()
+    telling = [line for line in lines if "error:" in line or "FATAL:" in line or "ERROR:" in line]
+    message = f"{what}: {' / '.join((telling or lines)[-4:])}"
+    return DiskFull(message) if "No space left on device" in message else ServerDied(message)

@@ -184,19 +184,23 @@ def _relay(stream: IO[bytes], lines: list[str], say: Say) -> None:
 
 def explain(lines: list[str], status: int) -> StackError:
     """The error that a failed build's own words stand for."""
-    said = "\n".join(lines).lower()
-    errors = [line for line in lines if line.startswith(("E: ", "W: ", "tar: "))] or lines
-    last = " / ".join(errors[-3:])
-    if any(sign in said for sign in _NO_ROOM):
-        return DiskFull(f"no room left while building the private root: {last}; free some space")
-    if any(sign in said for sign in _NO_NETWORK):
+    if line := _first(lines, _NO_ROOM):
+        return DiskFull(f"no room left while building the private root: {line}; free some space")
+    if line := _first(lines, _NO_NETWORK):
         return NoNetwork(
-            f"the Debian archive can't be reached for the first build: {last};"
+            f"the Debian archive can't be reached for the first build: {line};"
             " check the network and the host's apt proxy, later starts need neither"
         )
-    if any(sign in said for sign in _OLD_KEYS):
+    if line := _first(lines, _OLD_KEYS):
         return HostTooOld(
-            f"the host's keys don't cover Debian {SUITE}: {last};"
+            f"the host's keys don't cover Debian {SUITE}: {line};"
             " try: apt-get install debian-archive-keyring"
         )
+    errors = [line for line in lines if line.startswith(("E: ", "W: ", "tar: "))] or lines
+    last = " / ".join(errors[-3:])
     return BuildFailed(f"mmdebstrap ended with {status}: {last or 'without a word'}")
+
+
+def _first(lines: list[str], signs: tuple[str, ...]) -> str | None:
+    """The first line that carries one of `signs`."""
+    return next((line for line in lines if any(sign in line.lower() for sign in signs)), None)
