@@ -7,11 +7,12 @@ This side never sees a frame: the pipe between the two is closed here as soon as
 
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from types import TracebackType
 from typing import IO, Self
 
@@ -117,7 +118,7 @@ class FootfallCounter:
         self.stop()
         self.start()
 
-    def reports(self) -> Iterator[Report]:
+    def reports(self) -> Generator[Report, None, None]:
         """Reports until the source ends; starts the processes if need be.
 
         Raises `CounterDied` when a process ends early or hangs, `ReportRejected` when a report
@@ -130,7 +131,7 @@ class FootfallCounter:
         finally:
             self.stop()
 
-    def _checked_reports(self) -> Iterator[Report]:
+    def _checked_reports(self) -> Generator[Report, None, None]:
         gate = ReportGate(len(self.geometry.lines), rate_limited=not self._each_frame)
         while True:
             report = gate.admit(self._next_bytes())
@@ -157,7 +158,7 @@ class FootfallCounter:
         assert self._vision
         for name, child in (("camera", self._camera), ("vision", self._vision)):
             code, words = child.finish()
-            if code:
+            if code and code != -signal.SIGPIPE:  # that one only followed the other's end
                 state, colon, message = words.partition(": ")
                 known = colon and state.replace("_", "").isalpha()
                 return CounterDied(

@@ -10,11 +10,13 @@ import math
 import re
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from contract import messages
 from contract.ids import LINE_NAME_PATTERN
 from edge.errors import SettingsError
+
+if TYPE_CHECKING:
+    from contract import messages
 
 MAX_LINES = 16
 MAX_ZONE_POINTS = 32
@@ -161,7 +163,7 @@ class Geometry:
             raise GeometryError(f"geometry can't be read: {error!r}") from error
 
     @classmethod
-    def from_config(cls, config: messages.Geometry) -> Self:
+    def from_config(cls, config: "messages.Geometry") -> Self:
         """The geometry that `down/config` brought, in shares of the frame."""
         lines = tuple(Line(line.line, line.x1, line.y1, line.x2, line.y2) for line in config.lines)
         zone = Zone(tuple(config.zone)) if config.zone else None

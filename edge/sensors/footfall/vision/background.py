@@ -23,7 +23,7 @@ LEARN_FRAMES = 8
 # Squared distance in standard deviations at which a pixel counts as foreground.
 VAR_THRESHOLD = 20.0
 # MOG2 marks what is the same colour but darker as 127; a soft shadow is this much darker at most.
-SHADOW_DARKEST = 0.5
+SHADOW_DARKEST = 0.55
 FOREGROUND = 255
 LEAST_FRAGMENT_PX2 = 6
 MOST_BLOBS = 60

@@ -4,6 +4,7 @@ A blob is what moved, not who. One person may come as head and legs; several may
 tracker says where it awaits the people it knows, and that parts most groups.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -19,6 +20,8 @@ WIDEST_PERSON = 0.72
 TYPICAL_PERSON = 0.42
 # Share of an awaited person that must lie inside a blob for it to be theirs too.
 INSIDE_SHARE = 0.55
+# How far from the prediction a foot may be found in a shared blob, in body heights.
+FOOT_SLACK = 0.15
 # Two pieces belong to one person when the gap between them is this small a share of both heights.
 LARGEST_GAP = 0.35
 
@@ -40,7 +43,7 @@ def people_in(blobs: list[Blob], expected: list[Rectangle]) -> list[Rectangle]:
             continue
         inside = [box for box in expected if share_inside(box, blob.box) >= INSIDE_SHARE]
         if len(inside) > 1:
-            people += part_by_expected(blob.box, inside)
+            people += part_by_expected(blob, inside)
         else:
             people += part_by_width(blob)
     return people
@@ -78,15 +81,30 @@ def same_person(one: Rectangle, two: Rectangle, expected: list[Rectangle]) -> bo
     return wide > 0.5 * narrower and gap < LARGEST_GAP * height(both) and gap < 8 and upright
 
 
-def part_by_expected(box: Rectangle, inside: list[Rectangle]) -> list[Rectangle]:
-    """The awaited people, moved together so that they fill the blob they share."""
+def part_by_expected(blob: Blob, inside: list[Rectangle]) -> list[Rectangle]:
+    """The awaited people, spread so that they fill the blob they share.
+
+    The outermost two touch the blob's edges, those between keep their proportions. Each stands
+    where the blob's lowest pixel under it says, unless that is somebody nearer.
+    """
     around = hull(*inside)
-    shift_x = (box[0] + box[2] - around[0] - around[2]) / 2
-    shift_y = box[3] - around[3]
-    return [
-        (left + shift_x, top + shift_y, right + shift_x, bottom + shift_y)
-        for left, top, right, bottom in inside
-    ]
+    stretch_left, stretch_right = blob.box[0] - around[0], blob.box[2] - around[2]
+    wide = max(around[2] - around[0], 1.0)
+    people = []
+    for left, top, right, bottom in inside:
+        part = ((left + right) / 2 - around[0]) / wide
+        shift = stretch_left + part * (stretch_right - stretch_left)
+        foot = lowest(blob, left + shift, right + shift)
+        drop = foot - bottom if abs(foot - bottom) < FOOT_SLACK * (bottom - top) else 0.0
+        people.append((left + shift, top + drop, right + shift, bottom + drop))
+    return people
+
+
+def lowest(blob: Blob, left: float, right: float) -> float:
+    """Bottom of the blob between two columns; infinite where it has none."""
+    start = max(0, round(left - blob.box[0]))
+    rows = np.flatnonzero(blob.mask[:, start : max(start, round(right - blob.box[0]))].any(axis=1))
+    return blob.box[1] + int(rows[-1]) + 1 if rows.size else math.inf
 
 
 def part_by_width(blob: Blob) -> list[Rectangle]:
