@@ -64,21 +64,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ingest_receive_maximum: Annotated[
         int, _help("messages the broker may send ahead of acknowledgement", "1", ge=2, le=65_535)
     ] = 1000
+    dead_letter_max_rows: Annotated[
+        int,
+        _help(
+            "payloads the dead letter holds; what would add to them waits unacknowledged", "1", ge=1
+        ),
+    ] = 10_000
 
     # API and console
     serve_host: Annotated[str, _help("address that the API and the console listen on")] = (
         "127.0.0.1"
     )
     serve_port: Annotated[_Port, _help("and their port")] = 8000
+    serve_write_token_file: Annotated[
+        str | None, _help("file with the token that allows changes over HTTP; none: no changes")
+    ] = None
+    serve_metrics_port: Annotated[_Port, _help("port of the API's metrics, on metrics_host")] = 9103
 
     # Worker
     work_every_s: Annotated[
         float,
         _help("how often the worker looks for work when nobody wakes it", "s", gt=0, le=3600),
     ] = 30.0
-    work_batch_hours: Annotated[
-        int, _help("hours of one node and stream recomputed in one transaction", "1", ge=1)
-    ] = 500
+    work_batch_marks: Annotated[
+        int, _help("marked hours taken into one transaction, repeats included", "1", ge=1)
+    ] = 5000
     retention_light_days: Annotated[
         int, _help("how long raw light records are kept", "d", ge=2)
     ] = 400
@@ -92,7 +102,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retention_event_days: Annotated[int, _help("how long events are kept", "d", ge=2)] = 1825
 
     # Watching the processes
-    metrics_host: Annotated[str, _help("address on which ingest and worker show their metrics")] = (
+    metrics_host: Annotated[str, _help("address on which the processes show their metrics")] = (
         "127.0.0.1"
     )
     ingest_metrics_port: Annotated[_Port, _help("port of the ingester's metrics")] = 9101

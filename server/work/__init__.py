@@ -1,0 +1,1 @@
+"""The worker: what keeps running beside ingest: rollups, retention, releases, notifications."""

@@ -1,0 +1,50 @@
+"""`msl work`."""
+
+import logging
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from server.db.connect import connect
+from server.db.edition import read_edition
+from server.settings import load
+from server.work.loop import Worker
+from server.work.metrics import WorkMetrics
+from server.work.tasks import tasks
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def run(
+    settings: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Do what is due once, then end; fails if a task does.")
+    ] = False,
+) -> None:
+    """Keep rollups, drop what is past its time, release corrected records; until Ctrl-C.
+
+    Any number may run: one works, the others stand by. Example: msl work
+    """
+    values = load(settings)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    dsn = values.dsn()
+    with connect(dsn, name="msl work") as conn:
+        typer.echo(f"msl work: {read_edition(conn)}")
+    if once:
+        with connect(dsn, name="msl work", autocommit=True) as conn:
+            for task in tasks(values):
+                typer.echo(f"{task.name}: {task.run(conn)}")
+        return
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    metrics = WorkMetrics()
+    metrics.serve(values.metrics_host, values.work_metrics_port)
+    Worker(
+        lambda: connect(dsn, name="msl work", autocommit=True), tasks(values), metrics, stop
+    ).run()
+    typer.echo("msl work: stopped")

@@ -1,0 +1,50 @@
+"""What the worker does, each at its own pace. A room adds its task to `tasks()`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import psycopg
+
+from server.settings import Settings
+from server.work.release import release_corrected
+from server.work.retention import retain
+from server.work.rollup import roll_up
+
+RETENTION_EVERY_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """One kind of work.
+
+    Attributes:
+        every_s: Seconds from one run's beginning to the next.
+        run: Gets the worker's connection (autocommit) and returns how many things it did.
+        on_wake: Also runs when somebody notifies `msl_work`.
+    """
+
+    name: str
+    every_s: float
+    run: Callable[[psycopg.Connection], int]
+    on_wake: bool = False
+
+
+def tasks(settings: Settings) -> Sequence[Task]:
+    """All tasks, in the order in which they run when several are due."""
+    keep_days = {
+        "light": settings.retention_light_days,
+        "noise": settings.retention_noise_days,
+        "footfall": settings.retention_footfall_days,
+        "health": settings.retention_health_days,
+        "event": settings.retention_event_days,
+    }
+    return (
+        Task("release", settings.work_every_s, release_corrected, on_wake=True),
+        Task(
+            "rollup",
+            settings.work_every_s,
+            lambda conn: roll_up(conn, settings.work_batch_marks),
+            on_wake=True,
+        ),
+        Task("retention", RETENTION_EVERY_S, lambda conn: retain(conn, keep_days).chunks_n),
+    )
