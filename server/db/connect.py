@@ -25,15 +25,28 @@ def connect(dsn: str, *, name: str, autocommit: bool = False) -> psycopg.Connect
 
 
 def open_pool(
-    dsn: str, *, name: str, min_size: int = 1, max_size: int = 8
+    dsn: str,
+    *,
+    name: str,
+    min_size: int = 1,
+    max_size: int = 8,
+    autocommit: bool = False,
+    statement_timeout_s: float = 0,
 ) -> ConnectionPool[psycopg.Connection]:
     """A pool of such connections, checked before they are handed out; close it when done.
 
-    It opens in the background: a server that isn't there yet shows at the first use.
+    It opens in the background: a server that isn't there yet shows at the first use. A statement
+    that takes longer than `statement_timeout_s` is cancelled; 0 never is.
     """
+    options = f"{_PARAMETERS['options']} -c statement_timeout={statement_timeout_s * 1000:.0f}"
     return ConnectionPool(
         dsn,
-        kwargs={"application_name": name, **_PARAMETERS},
+        kwargs={
+            **_PARAMETERS,
+            "application_name": name,
+            "autocommit": autocommit,
+            "options": options,
+        },
         min_size=min_size,
         max_size=max_size,
         check=ConnectionPool.check_connection,

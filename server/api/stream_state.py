@@ -1,0 +1,177 @@
+"""What can be said about one stream of one node right now: measuring, blind, late, silent, and why.
+
+Pure: from a snapshot and a time to a verdict. Health comes from the data's own freshness, not from
+a heartbeat: a node that is connected and measures nothing is not well.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from contract.flags import Flag, bits_to_flags
+from contract.streams import DEFAULT_WINDOW_S, Stream
+from server.api.fleet import LatestRecord, Node, SensorNote
+
+# Beyond the close of the window that should have come: spooling, a batch, the broker, a commit.
+GRACE = timedelta(seconds=60)
+# Three windows of health: a node that says nothing this long is not there.
+OFFLINE_AFTER = timedelta(seconds=180)
+# Ledger fresher than this while the newest record is old: the node is sending what it kept.
+CATCHING_UP = timedelta(seconds=120)
+
+# Which sensors of `health.sensors` stand behind a stream, by the start of their names.
+SENSORS_OF = {
+    Stream.LIGHT: ("light", "lux"),
+    Stream.NOISE: ("noise", "mic"),
+    Stream.FOOTFALL: ("footfall", "camera", "vision"),
+}
+WELL = frozenset({"ok", "online", "running"})
+
+
+class Link(StrEnum):
+    """Whether a node is heard of."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    NEVER = "never"
+
+
+class Condition(StrEnum):
+    """What a stream is doing."""
+
+    OK = "ok"  # the newest window is there and measured
+    BLIND = "blind"  # windows arrive, with nothing measured in them
+    WAITING = "waiting"  # the first window has not closed yet
+    CATCHING_UP = "catching_up"  # old records are arriving, newest is not yet here
+    LATE = "late"  # the node is there, this stream is not
+    HELD = "held"  # records arrive, but their time is not to be believed
+    SENSOR_FAULT = "sensor_fault"  # and the node says so
+    OFFLINE = "offline"  # the node itself is silent
+    NEVER = "never"  # nothing was ever received
+    RETIRED = "retired"  # nothing is expected
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """A verdict. `detail` quotes the node; times are aware UTC.
+
+    `since` is when the last believed window ended, or when the silence began to count;
+    `expected_at` when the next record is due.
+    """
+
+    condition: Condition
+    since: datetime | None = None
+    expected_at: datetime | None = None
+    detail: str | None = None
+    flags: tuple[Flag, ...] = ()
+    held_n: int = 0
+    held_reason: str | None = None
+    missing_n: int = 0
+
+
+def node_link(node: Node, at: datetime) -> tuple[Link, datetime | None]:
+    """Whether the node is heard of, and when it last was.
+
+    Its will says so at once when a connection breaks; a record received after the will wins.
+    """
+    heard = [entry.last_at for entry in node.ledger.values()]
+    if node.row.link_at is not None and node.row.link == "online":
+        heard.append(node.row.link_at)
+    if not heard:
+        return (Link.NEVER, None)
+    last = max(heard)
+    will = node.row.link_at if node.row.link == "offline" else None
+    gone = at - last > OFFLINE_AFTER or (will is not None and will > last)
+    return (Link.OFFLINE if gone else Link.ONLINE, last)
+
+
+def stream_state(node: Node, stream: Stream, at: datetime) -> StreamState:
+    """What `stream` is doing, and why when it isn't measuring."""
+    entry, record = node.ledger.get(stream), node.latest.get(stream)
+    due = _due(stream, record)
+    known = StreamState(
+        Condition.LATE,
+        since=record.closes_at if record else None,
+        expected_at=due,
+        held_n=entry.held_n if entry else 0,
+        held_reason=entry.held_reason if entry else None,
+        missing_n=entry.missing_n if entry else 0,
+    )
+    if node.row.state == "retired":
+        return replace(known, condition=Condition.RETIRED, expected_at=None)
+    if record is not None and due is not None and at <= due + GRACE:
+        return _measuring(known, stream, node, record)
+    return _silent(known, node, stream, at)
+
+
+def _measuring(known: StreamState, stream: Stream, node: Node, record: LatestRecord) -> StreamState:
+    flags = tuple(bits_to_flags(record.flags))
+    if record.valid_s > 0:
+        return replace(known, condition=Condition.OK, flags=flags)
+    fault = sensor_fault(node.sensors, stream)
+    return replace(
+        known, condition=Condition.BLIND, flags=flags, detail=_quote(fault) if fault else None
+    )
+
+
+def _silent(known: StreamState, node: Node, stream: Stream, at: datetime) -> StreamState:
+    """Why the window that is due isn't here; the cause nearest to the node's heart first."""
+    entry, record = node.ledger.get(stream), node.latest.get(stream)
+    link, heard_at = node_link(node, at)
+    if link is Link.NEVER:
+        return replace(known, condition=Condition.NEVER)
+    if link is Link.OFFLINE:
+        return replace(known, condition=Condition.OFFLINE, since=heard_at, expected_at=None)
+    if stream is Stream.EVENT:
+        # Silence here means that nothing happened.
+        return replace(known, condition=Condition.OK)
+    arriving_at = entry.last_at if entry and at - entry.last_at <= CATCHING_UP else None
+    if arriving_at and known.held_n and (not record or arriving_at > record.received_at):
+        return replace(known, condition=Condition.HELD)
+    fault = sensor_fault(node.sensors, stream)
+    if fault is not None:
+        return replace(
+            known, condition=Condition.SENSOR_FAULT, since=fault.since, detail=_quote(fault)
+        )
+    if arriving_at and record is not None:
+        return replace(known, condition=Condition.CATCHING_UP)
+    if record is None and entry is None:
+        return _first_window(known, node, stream, at)
+    return known
+
+
+def sensor_fault(sensors: tuple[SensorNote, ...], stream: Stream) -> SensorNote | None:
+    """The first sensor behind `stream` that its node calls unwell."""
+    names = SENSORS_OF.get(stream, ())
+    unwell = (note for note in sensors if note.state not in WELL)
+    return next((note for note in unwell if note.sensor.startswith(names)), None)
+
+
+def _first_window(known: StreamState, node: Node, stream: Stream, at: datetime) -> StreamState:
+    """Nothing of this stream yet: too early, or wrong."""
+    length_s = DEFAULT_WINDOW_S[stream]
+    heard = [entry.first_at for entry in node.ledger.values()]
+    if node.row.link_at is not None:
+        heard.append(node.row.link_at)
+    started = min(heard)
+    closes = next_close(started, length_s)
+    condition = Condition.WAITING if at <= closes + GRACE else Condition.LATE
+    return replace(known, condition=condition, since=started, expected_at=closes)
+
+
+def next_close(after: datetime, length_s: int) -> datetime:
+    """The first UTC multiple of `length_s` after a time: windows are cut there."""
+    return datetime.fromtimestamp((int(after.timestamp()) // length_s + 1) * length_s, UTC)
+
+
+def _due(stream: Stream, record: LatestRecord | None) -> datetime | None:
+    """When the window after `record` closes; None without one, and for events."""
+    if record is None:
+        return None
+    # A first or last window is cut short and says nothing about the next one's length.
+    length_s = max(DEFAULT_WINDOW_S[stream], record.dur_s)
+    return record.closes_at + timedelta(seconds=length_s)
+
+
+def _quote(note: SensorNote) -> str:
+    return f"{note.sensor} {note.state}" + (f": {note.detail}" if note.detail else "")

@@ -1,0 +1,1 @@
+"""The console: server-rendered pages that keep themselves current, with no asset from outside."""
