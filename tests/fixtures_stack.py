@@ -107,6 +107,7 @@ def migrated_template(stack: LocalStack) -> str:
     with psycopg.connect(stack.postgres.dsn()) as conn:
         roles = conn.execute(r"SELECT rolname FROM pg_roles WHERE rolname LIKE 'msl\_%'")
         stack.postgres.allow_login(*(name for (name,) in roles))
+    stack.postgres.make_template(_TEMPLATE)
     return _TEMPLATE
 
 

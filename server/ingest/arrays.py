@@ -8,7 +8,7 @@ Format: `array_recv` in PostgreSQL's src/backend/utils/adt/arrayfuncs.c.
 import functools
 import struct
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import psycopg
@@ -49,8 +49,18 @@ class _Numbers(PgArray):
         width = np.dtype(self.dtype).itemsize
         rows = np.empty(len(column), dtype=[("length", ">i4"), ("value", self.dtype)])
         rows["length"] = width
+        self._require_fit(column)
         rows["value"] = column
         super().__init__(len(rows), rows.tobytes())
+
+    def _require_fit(self, column: NDArray[Any]) -> None:
+        """Raise OverflowError where numpy would silently wrap around."""
+        if column.dtype.kind != "i" or self.dtype[1] != "i" or not len(column):
+            return
+        least, most = column.min(), column.max()
+        bounds = np.iinfo(self.dtype)
+        if least < bounds.min or most > bounds.max:
+            raise OverflowError(f"{least} to {most} doesn't fit {8 * bounds.dtype.itemsize} bits")
 
 
 class Int2Array(_Numbers):
