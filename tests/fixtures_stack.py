@@ -5,7 +5,9 @@ with one message: tests of the promise are never skipped.
 """
 
 import itertools
+import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,10 @@ from server.db.migrate import migrate
 from server.identity import ca
 from server.identity.ca import Credential, CredentialFiles
 
-_STACKS = Path(__file__).parent.parent / ".local" / "tests"
+_ON_DISK = Path(__file__).parent.parent / ".local" / "tests"
+# A fresh database is 500 files: 0.6 s on a disk of two busy cores, 0.05 s in memory.
+_IN_MEMORY = Path("/dev/shm") / f"municipal-safety-lab-tests-{os.getuid()}"
+_IN_MEMORY_NEEDS_BYTES = 4_000_000_000
 _TEMPLATE = "migrated"
 _names = itertools.count(1)
 
@@ -71,16 +76,24 @@ def stack(authority: Credential, certificate_dir: Path) -> Iterator[LocalStack]:
     root = authority.save(certificate_dir)
     broker = ca.issue_server(authority, "broker").save(certificate_dir)
     tls = BrokerTls(ca_file=root.certificate, cert_file=broker.certificate, key_file=broker.key)
-    sweep(_STACKS)
+    stacks = _stacks_dir()
+    sweep(stacks)
     # Several runs may share a checkout. No test cuts the power, and a SIGKILL loses nothing that
-    # fsync would have kept.
-    local = LocalStack(_STACKS / secrets.token_hex(4), tls=tls, fsync=False)
+    # fsync, or a disk, would have kept.
+    local = LocalStack(stacks / secrets.token_hex(4), tls=tls, fsync=False)
     try:
         local.__enter__()
     except StackError as error:
         pytest.exit(f"local stack can't start: {error}", returncode=1)
     yield local
     local.stop()
+
+
+def _stacks_dir() -> Path:
+    memory = _IN_MEMORY.parent
+    if memory.is_dir() and shutil.disk_usage(memory).free > _IN_MEMORY_NEEDS_BYTES:
+        return _IN_MEMORY
+    return _ON_DISK
 
 
 @pytest.fixture

@@ -22,7 +22,17 @@ def try_lock(path: Path) -> int | None:
     except BlockingIOError:
         os.close(fd)
         return None
+    if not _is_still(fd, path):  # its holder removed the folder while we were on our way in
+        os.close(fd)
+        return None
     return fd
+
+
+def _is_still(fd: int, path: Path) -> bool:
+    try:
+        return path.stat().st_ino == os.fstat(fd).st_ino
+    except FileNotFoundError:
+        return False
 
 
 def lock_within(path: Path, timeout_s: float) -> int | None:

@@ -126,6 +126,23 @@ class Postgres:
         )
         return self.dsn(dbname=name)
 
+    def make_template(self, name: str) -> None:
+        """Let a database serve as template only, with no session ever in it.
+
+        TimescaleDB keeps a scheduler in every database that takes connections, and one session is
+        enough to make `CREATE DATABASE ... TEMPLATE` fail.
+        """
+        self._admin(
+            sql.SQL("ALTER DATABASE {} IS_TEMPLATE true ALLOW_CONNECTIONS false").format(
+                sql.Identifier(name)
+            )
+        )
+        self._admin(
+            sql.SQL(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = {}"
+            ).format(sql.Literal(name))
+        )
+
     def drop_database(self, name: str) -> None:
         """Drop a database if it is there, cutting its sessions."""
         self._admin(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
