@@ -8,8 +8,10 @@ every message carries the epoch of its connection, and why acknowledgements are 
 that the disconnect callback takes too.
 """
 
+import contextlib
 import logging
 import queue
+import socket
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -26,6 +28,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from contract import topics
+from contract.limits import SESSION_EXPIRY_S
 from contract.streams import Stream
 from server.errors import MslError
 from server.ingest.inbound import Message
@@ -34,8 +37,6 @@ from server.ingest.metrics import Metrics
 log = logging.getLogger(__name__)
 
 KEEPALIVE_S = 20
-# Longer than any outage a lab should have, and what the broker keeps at most.
-SESSION_EXPIRY_S = 30 * 86_400
 RECONNECT_MAX_S = 15
 # Nothing at all from the broker, not even an answer to a ping, for this long: start anew.
 SILENCE_S = 3 * KEEPALIVE_S
@@ -344,7 +345,11 @@ class PahoReceiver:
         self._went_away()
         with self._lock:
             self._client = self._new_client()
-        # Not joined: its thread may hang for good. Closing the socket ends it if it can be ended.
+        # Not joined: its thread may hang for good. Without its socket it ends if it still can.
         old._thread_terminate = True
-        old._sock_close()
+        sock = old.socket()
+        if sock is not None:
+            with contextlib.suppress(OSError, TypeError):
+                # Not the TLS socket's own shutdown: that one would unwrap it under the reader.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # type: ignore[arg-type]
         self._start(self._client)
