@@ -31,9 +31,11 @@ lint: setup ## Lint, types and import rules alone
 docs: setup ## Make the generated documents anew
 	$(BIN)/python -m contract.asyncapi
 	$(BIN)/python -m contract.wire_page
+	$(BIN)/python -m provisioning.compose.broker_files
+	$(BIN)/python -m dashboards
 
 compose-check: setup ## Check docker-compose.yml with docker-compose's own config, without an engine
-	$(BIN)/python -m provisioning.localstack compose-config docker-compose.yml > /dev/null
+	$(BIN)/python -m provisioning.localstack compose-config --env-file .env.example > /dev/null
 
 clean: ## Remove what runs and tests left here; .venv and the cached root stay
 	rm -rf .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from provisioning.compose import config
 from provisioning.localstack import packages, private_root, sandbox
 from provisioning.localstack.broker import BrokerTls
 from provisioning.localstack.errors import StackError
@@ -93,19 +93,18 @@ def doctor(
 @app.command()
 def compose_config(
     file: Annotated[Path, typer.Argument(help="The compose file.")] = Path("docker-compose.yml"),
+    env_file: Annotated[
+        Path | None, typer.Option(help="What to interpolate; default: .env beside the file.")
+    ] = None,
 ) -> None:
     """Check a compose file with docker-compose's own `config`; no engine is needed.
 
-    Example: python -m provisioning.localstack compose-config docker-compose.yml
+    Example: python -m provisioning.localstack compose-config --env-file .env.example
     """
-    tree = packages.in_tree(private_root.ensure(to_stderr))
-    box = sandbox.find(tree, to_stderr)
-    folder = file.resolve().parent
-    # `nobody` of the tree: any user but root will do for reading.
-    command = box.command(
-        ["docker-compose", "-f", file.resolve(), "config"], user="nobody", writable=folder
-    )
-    raise typer.Exit(subprocess.run(command, check=False).returncode)
+    done = config.compose_config(file, env_file=env_file)
+    print(done.stdout, end="")
+    print(done.stderr, end="", file=sys.stderr)
+    raise typer.Exit(done.returncode)
 
 
 def _host() -> tuple[bool, str]:

@@ -10,7 +10,7 @@ import yaml
 
 from dashboards import panels
 from dashboards.__main__ import DASHBOARDS, FOLDER, as_json
-from tests.provisioning.compose_file import ROOT
+from tests.provisioning.repository import ROOT
 
 LOADED = {name: json.loads((FOLDER / name).read_text(encoding="utf-8")) for name in DASHBOARDS}
 PANELS = [
