@@ -85,7 +85,12 @@ def timeseries(
         "maxDataPoints": 500,
         "fieldConfig": {"defaults": defaults, "overrides": []},
         "options": {
-            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+            "legend": {
+                "calcs": [],
+                "displayMode": "list",
+                "placement": "bottom",
+                "showLegend": True,
+            },
             "tooltip": {"mode": "multi", "sort": "none"},
         },
         "targets": [_target(sql, "time_series")],
@@ -118,7 +123,12 @@ def state_timeline(
             "mergeValues": True,
             "rowHeight": 0.8,
             "showValue": "auto",
-            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+            "legend": {
+                "calcs": [],
+                "displayMode": "list",
+                "placement": "bottom",
+                "showLegend": True,
+            },
             "tooltip": {"mode": "single", "sort": "none"},
         },
         "targets": [_target(sql, "time_series")],
