@@ -83,3 +83,23 @@ def kernel_clock_synced() -> bool:
     buffer = ctypes.create_string_buffer(256)
     state: int = libc.adjtimex(buffer)
     return 0 <= state < TIME_ERROR
+
+
+class TrustedClock(SystemClock):
+    """The machine's clock, and whether this node may put its time on a record.
+
+    Args:
+        always: Somebody else disciplines the clock (a container's host): it is always trusted.
+
+    Once the kernel has been in sync since boot, the clock stays trusted: without a network the
+    kernel gives up after some nine hours, when a Pi's crystal is a second off, and an outage must
+    not cost a day of data. How long ago that was stands in the health record.
+    """
+
+    def __init__(self, *, always: bool = False) -> None:
+        self._trusted = always
+
+    def synced(self) -> bool:
+        if not self._trusted:
+            self._trusted = kernel_clock_synced()
+        return self._trusted

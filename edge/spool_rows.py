@@ -14,7 +14,7 @@ from contract.flags import Flag
 from contract.json import encode
 from contract.limits import CLOCK_WAIT_S, MAX_T_MS, MIN_T_MS
 from contract.records import Record
-from contract.streams import MEASURED_STREAMS, Stream
+from contract.streams import Stream
 from edge.clock import Clock
 
 # What a row costs besides its body: ids, times, two index entries.
@@ -186,7 +186,7 @@ def held_bytes(connection: sqlite3.Connection) -> int:
 
 
 def _note_end(connection: sqlite3.Connection, stream: Stream, record: Record) -> None:
-    if stream not in MEASURED_STREAMS:
+    if stream is Stream.EVENT:
         return
     connection.execute(
         "UPDATE stream SET last_end_ms = ? WHERE stream = ?",

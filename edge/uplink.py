@@ -101,7 +101,8 @@ class Uplink:
         """Say goodbye to the broker and end the thread."""
         self._stopping.set()
         self.wake()
-        self._thread.join(timeout_s)
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
 
     def wake(self) -> None:
         """There is something new in the spool."""

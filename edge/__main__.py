@@ -1,0 +1,5 @@
+"""`python -m edge` is `msl-node`."""
+
+from edge.cli import main
+
+main()

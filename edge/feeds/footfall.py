@@ -1,0 +1,125 @@
+"""Footfall: reports of the counter, whose processes alone see a picture."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from contract.streams import Stream
+from edge.clock import Clock, FastClock
+from edge.errors import SettingsError
+from edge.feeds.feed import Reading
+from edge.sensor_states import OK
+from edge.sensors.footfall.counter import FootfallCounter
+from edge.sensors.footfall.geometry import Geometry, Line, Unit, Zone
+from edge.sensors.footfall.reports import Report, SightState
+from edge.sensors.footfall.source_spec import SourceKind, SourceSpec
+from edge.sensors.footfall.stats import FootfallStats
+from edge.settings import Settings
+from edge.windows import Piece
+
+STATE_OF = {SightState.SEEING: OK, SightState.DARK: "too_dark"}
+
+
+class FootfallFeed:
+    """Count reports of one camera, about one a second."""
+
+    stream = Stream.FOOTFALL
+    sens_db = None
+
+    def __init__(self, source: SourceSpec, geometry: Geometry, detector: str, clock: Clock) -> None:
+        self.clock = clock
+        self.geometry = geometry
+        self.simulated = source.simulated
+        self.ends = source.kind is SourceKind.FILE or (
+            source.kind is SourceKind.SCENE and source.option("seconds") > 0
+        )
+        # A file of weights is named by its stem: the wire's `rev` takes no path.
+        kind, colon, model = detector.partition(":")
+        self.rev_part = f"{kind}{colon}{Path(model).stem}"
+        self._source = source
+        self._detector = detector
+        self._counter: FootfallCounter | None = None
+
+    def readings(self) -> Iterator[Reading]:
+        self._counter = counter = FootfallCounter(
+            self._source,
+            self.geometry,
+            detector=self._detector,
+            fast=isinstance(self.clock, FastClock),
+            start_s=self.clock.boot_s(),
+        )
+        for report in counter.reports():
+            if isinstance(self.clock, FastClock):
+                self.clock.sleep(report.media_s - self.clock.boot_s())
+            piece = Piece(report.media_s - report.span_s, report.span_s, report)
+            yield Reading(piece, STATE_OF.get(report.state, report.state.name.lower()))
+
+    def new_stats(self) -> "_Window":
+        return _Window(self.geometry)
+
+    def stop(self) -> None:
+        # Only ended, not tidied up: that is for the thread that reads its reports.
+        pids = self._counter.pids if self._counter is not None else {}
+        for pid in pids.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+
+class _Window:
+    """One window's counts."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._stats = FootfallStats(geometry)
+
+    def add(self, report: Report, seconds: float) -> None:
+        self._stats.add(report)
+
+    def record_fields(self) -> dict[str, Any]:
+        fields = self._stats.fields()
+        return {**asdict(fields), "lines": fields.lines}
+
+
+def footfall_feed(
+    settings: Settings, clock: Clock, geometry: Geometry | None = None
+) -> FootfallFeed | None:
+    """The camera that the settings name, or None.
+
+    Args:
+        geometry: What `down/config` brought; it replaces the settings' own.
+    """
+    text = settings.text("footfall.source")
+    if text == "off":
+        return None
+    spec = SourceSpec.parse(text)
+    if spec.kind is SourceKind.FILE:
+        spec = SourceSpec(spec.kind, str(settings.base / spec.target), spec.options)
+    return FootfallFeed(
+        spec, geometry or settings_geometry(settings), settings.text("footfall.detector"), clock
+    )
+
+
+def settings_geometry(settings: Settings) -> Geometry:
+    """Lines and zone of the settings; raises `SettingsError` for what can't be used."""
+    unit = settings.text("footfall.unit")
+    if unit not in set(Unit):
+        raise SettingsError(f"footfall.unit is {unit!r}; expected {' or '.join(Unit)}")
+    lines = tuple(
+        Line.parse(text, f"line{number}")
+        for number, text in enumerate(settings.texts("footfall.lines"), 1)
+    )
+    return Geometry(settings.integer("footfall.geometry_rev"), lines, _zone(settings), Unit(unit))
+
+
+def _zone(settings: Settings) -> Zone | None:
+    text = settings.text("footfall.zone")
+    if not text:
+        return None
+    try:
+        numbers = [float(part) for part in text.split(",")]
+        return Zone(tuple(zip(numbers[::2], numbers[1::2], strict=True)))
+    except ValueError:
+        raise SettingsError(f"footfall.zone is {text!r}; expected x1,y1,x2,y2,x3,y3,…") from None

@@ -1,0 +1,128 @@
+"""Noise: a microphone through ALSA, a WAV file, or an emulated street."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from contract.streams import Stream
+from edge.clock import Clock
+from edge.errors import SettingsError
+from edge.feeds.feed import Reading
+from edge.sensors.noise.pcm import PcmSource
+from edge.sensors.noise.sensor import NoisePiece, NoiseSensor
+from edge.sensors.noise.stats import NoiseStats
+from edge.settings import Settings
+from edge.windows import Piece
+
+
+class NoiseFeed:
+    """Level slots of one microphone.
+
+    Args:
+        open_source: Opens the microphone or file; anew after each failure.
+        sens_db: Level of a full-scale sine by the datasheet.
+    """
+
+    stream = Stream.NOISE
+    rev_part = None
+
+    def __init__(
+        self,
+        open_source: Callable[[], PcmSource],
+        sens_db: float,
+        clock: Clock,
+        *,
+        ends: bool,
+        simulated: bool,
+    ) -> None:
+        self.clock = clock
+        self.sens_db = sens_db
+        self.ends = ends
+        self.simulated = simulated
+        self._open_source = open_source
+        self._source: PcmSource | None = None
+        self._stopping = False
+
+    def readings(self) -> Iterator[Reading]:
+        self._source = source = self._open_source()
+        try:
+            for piece in NoiseSensor(source, self.sens_db).pieces():
+                if self._stopping:
+                    return
+                yield Reading(Piece(piece.boot_s, piece.seconds, piece), piece.state)
+        finally:
+            source.close()
+
+    def new_stats(self) -> "_Window":
+        return _Window()
+
+    def stop(self) -> None:
+        self._stopping = True
+        if self._source is not None:
+            self._source.close()
+
+
+class _Window:
+    """One window's statistics; a piece without a slot was not measured."""
+
+    def __init__(self) -> None:
+        self._stats = NoiseStats()
+
+    def add(self, piece: NoisePiece, seconds: float) -> None:
+        if piece.slot is not None:
+            self._stats.add(piece.slot)
+        self._stats.add_lost(piece.lost_n)
+
+    def record_fields(self) -> dict[str, Any]:
+        return self._stats.record_fields()
+
+
+def noise_feed(settings: Settings, clock: Clock) -> NoiseFeed | None:
+    """The microphone that the settings name, or None."""
+    source = settings.text("noise.source")
+    if source == "off":
+        return None
+    kind, _, target = source.partition(":")
+    if kind not in ("alsa", "wav", "emulated") or (kind != "emulated" and not target):
+        raise SettingsError(
+            f"noise.source is {source!r}; expected off, alsa:DEVICE, wav:FILE or emulated"
+        )
+    sens_db = settings.number("noise.sens_db")
+    openers = {"alsa": _alsa, "wav": _wav, "emulated": _emulated}
+    return NoiseFeed(
+        lambda: openers[kind](target, settings, clock),
+        sens_db,
+        clock,
+        ends=kind == "wav",
+        simulated=kind == "emulated",
+    )
+
+
+def _alsa(device: str, settings: Settings, clock: Clock) -> PcmSource:
+    from edge.sensors.noise.alsa import AlsaSource
+
+    return AlsaSource(
+        clock,
+        device,
+        sample_rate_hz=settings.integer("noise.sample_rate_hz"),
+        channel=settings.integer("noise.channel"),
+    )
+
+
+def _wav(file: str, settings: Settings, clock: Clock) -> PcmSource:
+    from edge.sensors.noise.wav import WavSource
+
+    return WavSource(settings.base / file, clock)
+
+
+def _emulated(_: str, settings: Settings, clock: Clock) -> PcmSource:
+    from edge.simulate.pcm_microphone import EmulatedMicrophone
+    from edge.simulate.pcm_street import StreetSound
+
+    sample_rate_hz = settings.integer("noise.sample_rate_hz")
+    sound = StreetSound(
+        sample_rate_hz,
+        settings.number("noise.sens_db"),
+        seed=settings.integer("seed"),
+        longitude_deg=settings.number("longitude_deg"),
+    )
+    return EmulatedMicrophone(sound, clock, sample_rate_hz=sample_rate_hz)
