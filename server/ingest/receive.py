@@ -193,6 +193,7 @@ class PahoReceiver:
             keyfile=str(self._access.key_file),
         )
         client.reconnect_delay_set(1, RECONNECT_MAX_S)
+        # What we publish stays within paho's default window of 20, which brokers allow.
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
@@ -234,8 +235,6 @@ class PahoReceiver:
         self._forget_queued()
         self._metrics.connects.labels("broker").inc()
         self._metrics.connected.set(1)
-        # The broker's own limit for what we publish; paho doesn't read it.
-        client.max_inflight_messages_set(min(getattr(properties, "ReceiveMaximum", 65_535), 1000))
         self._subscribe(client)
         log.info(
             "connected to %s:%d as %s, session %s",
