@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 
 from server.api.app import create_app
 from server.api.auth import read_write_token
@@ -52,14 +53,17 @@ def run(
             f" {error.strerror}; set serve_metrics_port to a free port"
         ) from error
     typer.echo(f"msl serve: http://{where[0]}:{where[1]}")
-    Server(
-        uvicorn.Config(
-            application,
-            host=where[0],
-            port=where[1],
-            log_level="warning",
-            server_header=False,
-            timeout_graceful_shutdown=STOP_TIMEOUT_S,
-            lifespan="on",
-        )
-    ).run()
+    Server(server_config(application, *where)).run()
+
+
+def server_config(application: FastAPI, host: str, port: int) -> uvicorn.Config:
+    """How uvicorn runs the application; port 0 takes a free one."""
+    return uvicorn.Config(
+        application,
+        host=host,
+        port=port,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=STOP_TIMEOUT_S,
+        lifespan="on",
+    )

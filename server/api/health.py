@@ -61,14 +61,15 @@ def healthz(request: Request, response: Response) -> Health:
     live = bool(request.app.state.live.listening)
     try:
         with request.app.state.lease() as conn:
-            migrations, ingest = _migrations(conn), _ingest(conn)
+            migrations = _migrations(conn)
+            ingest = _ingest(conn) if migrations.current else None
     except DATABASE_ERRORS:
         response.status_code = 503
         return Health(status="unavailable", database=DatabaseHealth(reachable=False), live=False)
-    if not migrations.current:
+    if ingest is None:
         response.status_code = 503
     status: Literal["ok", "degraded", "unavailable"] = (
-        "unavailable" if not migrations.current else "ok" if ingest.state == "fresh" else "degraded"
+        "unavailable" if ingest is None else "ok" if ingest.state == "fresh" else "degraded"
     )
     return Health(
         status=status,
@@ -95,7 +96,6 @@ def _migrations(conn: Connection) -> MigrationHealth:
 def _ingest(conn: Connection) -> IngestHealth:
     row = conn.execute(
         "SELECT max(last_at), extract(epoch FROM now() - max(last_at))::float8 FROM ledger"
-        " WHERE to_regclass('ledger') IS NOT NULL"
     ).fetchone()
     if row is None or row[0] is None:
         return IngestHealth(state="never")

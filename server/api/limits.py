@@ -50,7 +50,9 @@ class Limits:
             await send(message)
 
         try:
-            await self._app(scope, _bounded(scope, receive), with_headers)
+            if _announced_bytes(scope) > MAX_BODY_BYTES:
+                raise BodyTooLarge
+            await self._app(scope, _bounded(receive), with_headers)
         except BodyTooLarge:
             if started:
                 raise
@@ -60,15 +62,18 @@ class Limits:
             await refusal(scope, receive, with_headers)
 
 
-def _bounded(scope: Scope, receive: Receive) -> Receive:
-    """`receive` that raises BodyTooLarge beyond the bound, announced or not."""
+def _announced_bytes(scope: Scope) -> int:
+    """What the request says that it will send; 0 when it doesn't, or not in digits."""
     announced = dict(scope["headers"]).get(b"content-length", b"0")
+    return int(announced[:20]) if announced.isdigit() else 0
+
+
+def _bounded(receive: Receive) -> Receive:
+    """`receive` that raises BodyTooLarge beyond the bound, for bodies sent in chunks."""
     seen_bytes = 0
 
     async def bounded() -> Message:
         nonlocal seen_bytes
-        if announced.isdigit() and int(announced[:20]) > MAX_BODY_BYTES:
-            raise BodyTooLarge
         message = await receive()
         seen_bytes += len(message.get("body", b""))
         if seen_bytes > MAX_BODY_BYTES:

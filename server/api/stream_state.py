@@ -133,7 +133,7 @@ def _silent(known: StreamState, node: Node, stream: Stream, at: datetime) -> Str
         return replace(
             known, condition=Condition.SENSOR_FAULT, since=fault.since, detail=_quote(fault)
         )
-    if arriving_at and record is not None:
+    if arriving_at and record is not None and record.received_at - record.closes_at > GRACE:
         return replace(known, condition=Condition.CATCHING_UP)
     if record is None and entry is None:
         return _first_window(known, node, stream, at)

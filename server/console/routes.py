@@ -79,7 +79,9 @@ def page(request: Request) -> Response:
 async def live(
     request: Request,
     token: Annotated[str, Query(max_length=MAX_TOKEN_CHARS, description="of the page")] = "",
-    last_event_id: Annotated[str | None, Header(max_length=MAX_TOKEN_CHARS)] = None,
+    last_event_id: Annotated[
+        str | None, Header(max_length=MAX_TOKEN_CHARS, description="sent by a browser that returns")
+    ] = None,
 ) -> StreamingResponse:
     """Sends what is newer than `token` at once, then every change within a second or two."""
     messages = request.app.state.live.messages(last_event_id or token)

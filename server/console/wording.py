@@ -136,6 +136,7 @@ def lux(value: float | None) -> str:
     """Three significant digits: a lux sensor has no more to say."""
     if value is None:
         return DASH
+    value = max(value, 0.0)  # a calibration's offset reaches below the dark
     if value >= 1000:
         return f"{float(f'{value:.3g}'):,.0f}"
     decimals = 0 if value >= 100 else 1 if value >= 10 else 2

@@ -13,6 +13,9 @@ _PARAMETERS: dict[str, Any] = {
     "keepalives_count": 3,
     "options": "-c timezone=UTC",
 }
+# Short, so that after an outage the next use connects at once: until it gives up, a pool waits out
+# a back-off that doubles up to minutes.
+_GIVE_UP_S = 4.0
 
 
 def connect(dsn: str, *, name: str, autocommit: bool = False) -> psycopg.Connection:
@@ -49,6 +52,7 @@ def open_pool(
         },
         min_size=min_size,
         max_size=max_size,
+        reconnect_timeout=_GIVE_UP_S,
         check=ConnectionPool.check_connection,
         name=name,
         open=True,

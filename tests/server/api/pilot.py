@@ -187,4 +187,4 @@ class Pilot:
     def _insert(self, table: str, row: dict[str, Any]) -> None:
         names = ", ".join(f'"{name}"' for name in row)
         marks = ", ".join(f"%({name})s" for name in row)
-        self.conn.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", row)  # noqa: S608
+        self.conn.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", row)

@@ -1,0 +1,137 @@
+"""The page: every node with values, units and reasons; escaped, marked, usable without script."""
+
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+
+import httpx
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from contract.flags import Flag
+from contract.streams import Stream
+from server.console.wording import DASH
+from tests.server.api.pilot import Pilot, minute
+
+pytestmark = pytest.mark.db
+
+
+class Text(HTMLParser):
+    """The page's words, and its ids."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.ids: list[str] = []
+        self.feed(html)
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [value for name, value in attrs if name == "id" and value]
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def read(client: httpx.Client) -> Text:
+    answer = client.get("/")
+    assert answer.status_code == 200
+    return Text(answer.text)
+
+
+def test_an_empty_registry_says_the_command_to_add_a_node(client: httpx.Client) -> None:
+    page = read(client)
+    assert "No node is registered yet" in page.text
+    assert "msl node add" in page.text
+
+
+def test_values_have_units_and_simulated_is_said(client: httpx.Client, pilot: Pilot) -> None:
+    now = datetime.now(UTC)
+    pilot.site("plaza", "Plaza Mayor")
+    pilot.node("lamp-01", "plaza", simulated=True)
+    pilot.record("lamp-01", Stream.LIGHT, minute(now), lux_p50=12.34)
+    pilot.record("lamp-01", Stream.NOISE, minute(now), laeq=54.21)
+    pilot.record("lamp-01", Stream.FOOTFALL, minute(now, 900), lines={"north": (12, 0)})
+    page = read(client)
+    for words in (
+        "Plaza Mayor", "times in Europe/Madrid", "SIMULATED", "12.3 lx", "54.2 dB LAeq",
+        "north 12 → 0 ←", "12 from a to b, 0 from b to a", "not calibrated", "measuring",
+    ):  # fmt: skip
+        assert words in page.text, words
+
+
+def test_a_record_marked_simulated_marks_the_node_whatever_the_registry_says(
+    client: httpx.Client, pilot: Pilot
+) -> None:
+    pilot.node("lamp-01", simulated=False)
+    pilot.record("lamp-01", Stream.LIGHT, minute(datetime.now(UTC)), flags=(Flag.SIMULATED,))
+    assert "SIMULATED" in read(client).text
+
+
+def test_unknown_is_a_dash_with_its_reason_and_no_zero(client: httpx.Client, pilot: Pilot) -> None:
+    now = datetime.now(UTC)
+    pilot.node("lamp-01")
+    pilot.record(
+        "lamp-01", Stream.FOOTFALL, minute(now, 900), valid_s=0, flags=(Flag.OCCLUDED,),
+        lines={"north": (None, None)},
+    )  # fmt: skip
+    fault = {"sensor": "microphone", "state": "fault", "since": 0, "detail": "check the cable"}
+    pilot.record("lamp-01", Stream.HEALTH, minute(now), sensors=Jsonb([fault]))
+    page = read(client)
+    assert f"north {DASH} no value" in page.text
+    assert "camera covered, frozen or moved" in page.text
+    assert "sensor fault" in page.text
+    assert "check the cable" in page.text
+    assert "0 → 0" not in page.text
+
+
+def test_a_silent_node_is_in_the_list_of_what_needs_attention(
+    client: httpx.Client, pilot: Pilot
+) -> None:
+    now = datetime.now(UTC)
+    pilot.node("lamp-01")
+    pilot.record("lamp-01", Stream.LIGHT, minute(now - timedelta(hours=2)))
+    pilot.status("lamp-01", "offline", now - timedelta(hours=1, minutes=59))
+    page = read(client)
+    assert "1 needs attention" in page.text
+    assert "lamp-01 offline since" in page.text
+    assert "last known" in page.text
+
+
+def test_what_a_node_and_the_registry_say_is_escaped(client: httpx.Client, pilot: Pilot) -> None:
+    evil = "<script>alert(1)</script>\"'&"
+    pilot.site("plaza", evil)
+    pilot.node("lamp-01", "plaza")
+    fault = {"sensor": "light", "state": "fault", "since": 0, "detail": evil}
+    pilot.record("lamp-01", Stream.HEALTH, minute(datetime.now(UTC)), sensors=Jsonb([fault]))
+    html = client.get("/").text
+    assert "<script>alert" not in html
+    assert html.count("&lt;script&gt;alert(1)") >= 2
+
+
+def test_ids_are_unique_and_every_attention_link_has_its_target(
+    client: httpx.Client, pilot: Pilot
+) -> None:
+    pilot.site("plaza")
+    for n in range(20):
+        pilot.node(f"lamp-{n:02}", "plaza")
+        pilot.ledger(
+            f"lamp-{n:02}", Stream.LIGHT, "stored", 1, 5,
+            at=datetime.now(UTC) - timedelta(days=1),
+        )  # fmt: skip
+    page = read(client)
+    assert len(page.ids) == len(set(page.ids))
+    assert "and 8 more below" in page.text
+
+
+def test_a_zone_that_no_longer_exists_is_shown_as_utc(client: httpx.Client, pilot: Pilot) -> None:
+    pilot.site("plaza", "Plaza", tz="Europe/Madrid")
+    pilot.node("lamp-01", "plaza")
+    try:
+        pilot.conn.execute("UPDATE site SET tz = 'Mars/Olympus'")
+    except psycopg.Error:
+        pytest.skip("the database itself refuses unknown zones")
+    assert "times in UTC" in read(client).text
