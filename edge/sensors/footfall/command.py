@@ -11,6 +11,7 @@ import typer
 from edge.errors import NodeError, SettingsError
 from edge.sensors.footfall.counter import BACKGROUND, FootfallCounter
 from edge.sensors.footfall.geometry import Geometry, Line
+from edge.sensors.footfall.models import DetectorSpec, ModelFolder
 from edge.sensors.footfall.reports import Report
 from edge.sensors.footfall.source_spec import SourceSpec
 from edge.sensors.footfall.stats import FootfallStats
@@ -32,7 +33,7 @@ EventsOption = Annotated[
 def count(
     video: VideoOption,
     line: LineOption,
-    detector: DetectorOption = BACKGROUND,
+    detector: DetectorOption = "background",
     as_json: JsonOption = False,
     events: EventsOption = None,
 ) -> None:
@@ -46,7 +47,7 @@ def count(
         source, geometry = SourceSpec.parse(video), geometry_of(line)
         if source.live:
             raise SettingsError("count reads files; a camera is counted by msl-node run")
-        result = count_video(source, geometry, detector=detector, events=events)
+        result = count_video(source, geometry, ModelFolder().find(detector), events=events)
     except NodeError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
@@ -61,7 +62,11 @@ def geometry_of(lines: list[str]) -> Geometry:
 
 
 def count_video(
-    source: SourceSpec, geometry: Geometry, *, detector: str, events: Path | None = None
+    source: SourceSpec,
+    geometry: Geometry,
+    detector: DetectorSpec = BACKGROUND,
+    *,
+    events: Path | None = None,
 ) -> dict[str, object]:
     """Counts of a whole file; with `events` each crossing goes to that CSV as well.
 

@@ -18,12 +18,13 @@ from typing import IO, Self
 
 from edge.errors import SourceError
 from edge.sensors.footfall.geometry import Geometry
+from edge.sensors.footfall.models import DetectorSpec
 from edge.sensors.footfall.reports import REPORT, Report, ReportGate
 from edge.sensors.footfall.source_spec import SourceSpec
 
 CAMERA = "edge.sensors.footfall.camera"
 VISION = "edge.sensors.footfall.vision"
-BACKGROUND = "background"
+BACKGROUND = DetectorSpec("background")
 # `vision` reports every second, and every two while a device is silent. Its start and a slow
 # network camera's may take this long together; after that silence means that it hangs.
 SILENCE_S = 40.0
@@ -44,7 +45,7 @@ class FootfallCounter:
     Args:
         source: The camera, file or scene.
         geometry: Lines and zone; a new geometry is a new counter.
-        detector: `background`, or `yolox:MODEL`.
+        detector: What finds people; `ModelFolder().find` reads the setting.
         fast: Read a file or scene as quickly as it can be counted.
         start_s: Media time of the first frame of a file or scene, so that reports carry the
             agent's own boot time; devices are stamped with boot time anyway.
@@ -56,13 +57,14 @@ class FootfallCounter:
         source: SourceSpec,
         geometry: Geometry,
         *,
-        detector: str = BACKGROUND,
+        detector: DetectorSpec = BACKGROUND,
         fast: bool = False,
         start_s: float = 0.0,
         each_frame: bool = False,
     ) -> None:
         self.source = source
         self.geometry = geometry
+        self.detector = detector
         self._camera_command = [
             *(sys.executable, "-m", CAMERA),
             *("--source", source.to_text(), "--start-s", repr(start_s)),
@@ -70,7 +72,8 @@ class FootfallCounter:
         ]
         self._vision_command = [
             *(sys.executable, "-m", VISION),
-            *("--geometry", geometry.to_json(), "--detector", detector),
+            *("--geometry", geometry.to_json()),
+            *detector.arguments(),
             *(["--each-frame"] if each_frame else []),
         ]
         self._each_frame = each_frame

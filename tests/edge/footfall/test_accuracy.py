@@ -29,7 +29,7 @@ def test_single_walkers_of_a_generated_clip_are_all_counted(
     scene = StreetScene(seed=22, fps=10, people_per_min=5, groups=0)
     assert not scene.crossings(LINE, LEARN_S * 10)
     clip = write_clip(scene, 900)
-    result = count_video(SourceSpec.parse(str(clip)), GEOMETRY, detector="background")
+    result = count_video(SourceSpec.parse(str(clip)), GEOMETRY)
     truth = truth_of(scene, 900)
     assert truth["a_to_b"] >= 3
     assert truth["b_to_a"] >= 3
@@ -41,7 +41,7 @@ def test_single_walkers_of_a_generated_clip_are_all_counted(
 @pytest.mark.parametrize("seed", [31, 32])
 def test_a_street_with_groups_is_counted_within_a_third(seed: int) -> None:
     spec = SourceSpec.parse(f"scene:seed={seed};seconds=240")
-    result = count_video(spec, GEOMETRY, detector="background")
+    result = count_video(spec, GEOMETRY)
     truth = truth_of(StreetScene(seed=seed), 1200)
     got, true = int(str(result["a_to_b"])) + int(str(result["b_to_a"])), sum(truth.values())
     assert 0.67 * true <= got <= 1.1 * true
@@ -54,6 +54,6 @@ def test_the_real_clip_is_within_a_fifth_each_way(real_data: Path) -> None:
     truth = {"a_to_b": ways.count("right"), "b_to_a": ways.count("left")}
     geometry = Geometry(0, (Line("line", 310, 180, 310, 575),))
     spec = SourceSpec.parse(str(real_data / "vtest.avi"))
-    result = count_video(spec, geometry, detector="background")
+    result = count_video(spec, geometry)
     for way, true in truth.items():
         assert abs(int(str(result[way])) - true) <= 0.2 * true

@@ -9,16 +9,19 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 
-from edge.errors import NodeError, SettingsError
+from edge.errors import NodeError
 from edge.sensors.footfall.frames import Frame, FrameReader, FramesCut, NoFrame
 from edge.sensors.footfall.geometry import Geometry, GeometryError
 from edge.sensors.footfall.reports import Report
 from edge.sensors.footfall.vision.background import BackgroundDetector
 from edge.sensors.footfall.vision.detector import Detector
+from edge.sensors.footfall.vision.motion_gate import MotionGate
 from edge.sensors.footfall.vision.people_counter import PeopleCounter
+from edge.sensors.footfall.vision.yolox import YoloxDetector
 
 REPORT_EVERY_S = 1.0
 # A device that is silent for this long is reported as not seeing.
@@ -30,7 +33,9 @@ FIRST_FRAME_S = 20.0
 def main() -> int:
     parser = argparse.ArgumentParser(description="vision process of the footfall counter")
     parser.add_argument("--geometry", required=True)
-    parser.add_argument("--detector", default="background")
+    parser.add_argument("--detector", choices=("background", "yolox"), default="background")
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--sha256", default="")
     parser.add_argument("--each-frame", action="store_true")
     args = parser.parse_args()
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # the agent has gone: so do we, without a word
@@ -39,7 +44,7 @@ def main() -> int:
     cv2.setNumThreads(1)
     try:
         geometry = Geometry.from_json(args.geometry)
-        detector = make_detector(args.detector)
+        detector = make_detector(args.detector, args.model, args.sha256)
         run(geometry, detector, FrameReader(0), reports_fd, each_frame=args.each_frame)
     except NodeError as error:
         state = getattr(error, "state", "bad_setting")
@@ -48,11 +53,11 @@ def main() -> int:
     return 0
 
 
-def make_detector(text: str) -> Detector:
-    """The detector that a setting names."""
-    if text == "background":
+def make_detector(kind: str, model: Path | None, sha256: str) -> Detector:
+    """The detector that the agent chose; raises `ModelRefused` for the wrong weights."""
+    if kind == "background" or model is None:
         return BackgroundDetector()
-    raise SettingsError(f"detector {text!r} is unknown; use background")
+    return MotionGate(YoloxDetector(model, sha256))
 
 
 def run(

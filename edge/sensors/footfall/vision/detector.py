@@ -33,6 +33,13 @@ class Detections:
         array = np.array(boxes, np.float32).reshape(-1, 4)
         return cls(array, np.ones(len(array), np.float32))
 
+    def within(self, width: int, height: int) -> Self:
+        """The same boxes, cut at the picture's edge: who is half out stands on the last row."""
+        boxes = self.boxes.copy()
+        boxes[:, 0::2] = boxes[:, 0::2].clip(0, width - 1)
+        boxes[:, 1::2] = boxes[:, 1::2].clip(0, height - 1)
+        return type(self)(boxes, self.scores)
+
 
 class Detector(Protocol):
     """Finds people. Frames come in order; a detector may learn from them."""

@@ -55,15 +55,19 @@ class LineCounter:
         if last is None or (last.distance > 0) == (distance > 0):
             self._standing[track.id] = Standing(distance, foot)
         elif track.confirmed:
-            if self._through_segment(last, distance, foot):
+            if self._through_segment(last, distance, foot, band_px(track)):
                 self._count(a_to_b=last.distance > 0)
             self._standing[track.id] = Standing(distance, foot)
 
-    def _through_segment(self, last: Standing, distance: float, foot: tuple[float, float]) -> bool:
+    def _through_segment(
+        self, last: Standing, distance: float, foot: tuple[float, float], band: float
+    ) -> bool:
+        """Whether the way from `last` met the segment, give or take what the foot trembles."""
         part = last.distance / (last.distance - distance)
         x = last.foot[0] + part * (foot[0] - last.foot[0])
         y = last.foot[1] + part * (foot[1] - last.foot[1])
-        return 0 <= self.line.along(x, y) <= 1
+        slack = band / self.line.length
+        return -slack <= self.line.along(x, y) <= 1 + slack
 
     def _count(self, *, a_to_b: bool) -> None:
         if a_to_b:

@@ -46,7 +46,8 @@ class PeopleCounter:
                 self._tracker.forget()
             return
         expected = self._tracker.predict(passed_s)
-        seen = self._tracker.update(self._detector.detect(frame, expected))
+        found = self._detector.detect(frame, expected).within(frame.width, frame.height)
+        seen = self._tracker.update(found)
         if not self._detector.ready:
             self._state = SightState.WARMING_UP
         alive = self._tracker.ids

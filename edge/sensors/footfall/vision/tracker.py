@@ -16,6 +16,11 @@ from edge.sensors.footfall.vision.motion import Axis
 
 SURE = 0.5
 UNSURE = 0.15
+# An unsure detection may be half a body or a sign post: it must fit a track well, and soon.
+LEAST_UNSURE_IOU = 0.3
+LONGEST_UNSURE_S = 0.6
+# A detection that covers somebody who is seen already by this much is a double, not a new person.
+DOUBLE_IOU = 0.5
 CONFIRM_HITS = 3
 # A person hidden for longer than this begins a new track.
 LONGEST_HIDDEN_S = 1.6
@@ -108,20 +113,26 @@ class Tracker:
         unsure = np.flatnonzero((detections.scores >= UNSURE) & (detections.scores < SURE))
         boxes = detections.boxes
         seen, waiting, unmatched = self._match(self._tracks, boxes, sure)
-        again, waiting, _ = self._match(waiting, boxes, unsure)
-        self._tracks = seen + again + [track for track in waiting if keeps(track)]
-        for index in unmatched:
-            self._tracks.append(self._start(boxes[index]))
-        return seen + again
+        lately = [track for track in waiting if track.hidden_s <= LONGEST_UNSURE_S]
+        again, _, _ = self._match(lately, boxes, unsure, LEAST_UNSURE_IOU)
+        seen += again
+        hidden = [track for track in waiting if track not in again and keeps(track)]
+        new = [self._start(boxes[index]) for index in unmatched if not doubles(boxes[index], seen)]
+        self._tracks = seen + hidden + new
+        return seen
 
     def _match(
-        self, tracks: list[Track], boxes: Boxes, candidates: NDArray[np.intp]
+        self,
+        tracks: list[Track],
+        boxes: Boxes,
+        candidates: NDArray[np.intp],
+        least_iou: float = 0.0,
     ) -> tuple[list[Track], list[Track], list[int]]:
         """Correct tracks by the detections that suit them best.
 
         Returns the tracks that were seen, those that weren't, and detections nobody claimed.
         """
-        costs = association_costs(tracks, boxes[candidates])
+        costs = association_costs(tracks, boxes[candidates], least_iou)
         rows, columns = linear_sum_assignment(costs)
         pairs = {
             int(row): int(column)
@@ -153,7 +164,14 @@ def keeps(track: Track) -> bool:
     return track.hidden_s <= longest_s
 
 
-def association_costs(tracks: list[Track], boxes: Boxes) -> NDArray[np.float64]:
+def doubles(box: NDArray[np.float32], seen: list[Track]) -> bool:
+    """Whether a detection nobody claimed is a second box around somebody already seen."""
+    return any(overlaps(track.box, box[None])[0] > DOUBLE_IOU for track in seen)
+
+
+def association_costs(
+    tracks: list[Track], boxes: Boxes, least_iou: float = 0.0
+) -> NDArray[np.float64]:
     """(tracks, detections): 0 for a perfect fit to 2, `IMPOSSIBLE` beyond the gate.
 
     Half is the distance of the foot points in body heights over the gate, half is 1 - overlap.
@@ -165,10 +183,9 @@ def association_costs(tracks: list[Track], boxes: Boxes) -> NDArray[np.float64]:
         gate = (GATE + GATE_PER_HIDDEN_S * track.hidden_s) * track.height
         far = np.hypot(dx, dy) / gate
         ratio = (boxes[:, 3] - boxes[:, 1]) / track.height
-        fits = (far < 1) & (ratio > 0.45) & (ratio < 2.2)
-        cost = (
-            far + (1 - overlaps(track.box, boxes)) + 0.5 * np.abs(np.log(np.maximum(ratio, 0.01)))
-        )
+        overlap = overlaps(track.box, boxes)
+        fits = (far < 1) & (ratio > 0.45) & (ratio < 2.2) & (overlap >= least_iou)
+        cost = far + (1 - overlap) + 0.5 * np.abs(np.log(np.maximum(ratio, 0.01)))
         costs[row, fits] = cost[fits]
     return costs
 
