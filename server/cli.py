@@ -27,11 +27,11 @@ _ROOMS: dict[str, tuple[str, str]] = {
     "lab": ("server.registry.command", "lab"),
     "site": ("server.registry.command", "site"),
     "node": ("server.registry.command", "node"),
-    "deployment": ("server.registry.command", "deployment"),
-    "calibration": ("server.registry.command", "calibration"),
-    "exclusion": ("server.registry.command", "exclusion"),
-    "clock-correction": ("server.registry.command", "clock_correction"),
-    "intervention": ("server.registry.command", "intervention"),
+    "deployment": ("server.registry.dated_command", "deployment"),
+    "calibration": ("server.registry.dated_command", "calibration"),
+    "exclusion": ("server.registry.dated_command", "exclusion"),
+    "clock-correction": ("server.registry.dated_command", "clock_correction"),
+    "intervention": ("server.registry.dated_command", "intervention"),
     "registry": ("server.registry.command", "registry"),
 }
 

@@ -18,7 +18,8 @@ CREATE TABLE site (
     site_id        text PRIMARY KEY CHECK (site_id ~ '^[a-z0-9-]{2,32}$'),
     lab_id         text NOT NULL REFERENCES lab,
     name           text NOT NULL,
-    tz             text NOT NULL,
+    -- A zone that PostgreSQL doesn't know would break every view: this raises for one.
+    tz             text NOT NULL CHECK (timestamptz 'epoch' AT TIME ZONE tz IS NOT NULL),
     latitude       double precision NOT NULL CHECK (latitude BETWEEN -90 AND 90),
     longitude      double precision NOT NULL CHECK (longitude BETWEEN -180 AND 180),
     lighting_class text,
@@ -69,6 +70,8 @@ CREATE TABLE calibration (
     "offset"       double precision NOT NULL DEFAULT 0,
     uncertainty    double precision CHECK (uncertainty >= 0),
     reference      text NOT NULL,
+    -- The node's event that it was accepted from, as node/spool/seq; null: entered by hand.
+    event          text,
     revoked_at     timestamptz,
     created_at     timestamptz NOT NULL DEFAULT now(),
     CHECK (quantity <> 'noise' OR gain = 1),
