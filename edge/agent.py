@@ -101,6 +101,8 @@ class Agent:
             rev=software_rev(),
             flags=[Flag.SIMULATED] if settings.flag("simulated") else [],
         )
+        if self.spool.get_meta("synced_boot") == self.spool.origin.boot:
+            self._clock.trust()
         self.states = SensorStates(self._clock, self._sensor_changed)
         self._workers = {feed.stream: self._worker(feed) for feed in feeds}
         self.uplink = Uplink(
@@ -112,7 +114,12 @@ class Agent:
             on_state=self._link_changed,
         )
         answers = DownAnswers(
-            self.spool, self.states, self._store, self._new_configs.put, self.uplink.carry_nonce
+            self.spool,
+            self._clock,
+            self.states,
+            self._store,
+            self._new_configs.put,
+            self.uplink.carry_nonce,
         )
         self.uplink.downlink = Downlink(settings.text("node_id"), self._clock, answers)
         self._health = self._health_windower()
@@ -132,7 +139,7 @@ class Agent:
                 self._run_live()
             self._finish_measuring()
             code = self._drain() if self._mode.once else EXIT_OK
-            self.spool.set_meta("clean", "yes")
+            self._note("clean", "yes")
             return code
         finally:
             self.uplink.stop()
@@ -143,8 +150,8 @@ class Agent:
     def _begin(self) -> None:
         self.states.set("spool", OK)
         self.spool.event(self._restart())
-        self.spool.set_meta("boot", self.spool.origin.boot)
-        self.spool.set_meta("clean", "no")
+        self._note("boot", self.spool.origin.boot)
+        self._note("clean", "no")
         self.uplink.start()
         self._health.begin(self._clock.boot_s())
 
@@ -190,7 +197,17 @@ class Agent:
             self._apply(self._new_configs.get())
         self._flush()
 
+    def _note(self, key: str, value: str) -> None:
+        """Remember something for the next start; a full disk only costs that."""
+        try:
+            if self.spool.get_meta(key) != value:
+                self.spool.set_meta(key, value)
+        except SpoolUnwritable as error:
+            log.error("%s", error)
+
     def _flush(self) -> None:
+        if self._clock.synced():
+            self._note("synced_boot", self.spool.origin.boot)
         try:
             if self.spool.flush():
                 self.uplink.wake()

@@ -59,11 +59,13 @@ def run(
 
     Example: msl-node run -s node_id=demo-1 -s footfall.source=clip.avi --fast --once
     """
-    from edge.agent import Agent, Mode
     from edge.settings import load
 
     log_to_stderr(verbose)
-    agent = Agent(load(config, overrides or ()), Mode(fast=fast, once=once))
+    settings = load(config, overrides or ())
+    from edge.agent import Agent, Mode
+
+    agent = Agent(settings, Mode(fast=fast, once=once))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())
     raise typer.Exit(agent.run())
@@ -162,6 +164,14 @@ def count(context: typer.Context) -> None:
     from edge.sensors.footfall.command import count as command
 
     pass_on(command, context)
+
+
+@app.command(context_settings=PASSED_ON, add_help_option=False)
+def model(context: typer.Context) -> None:
+    """Add or list the detector's weight files (msl-node model --help)."""
+    from edge.sensors.footfall.model_command import model as commands
+
+    commands(args=context.args, prog_name=context.command_path)
 
 
 def pass_on(command: Callable[..., None], context: typer.Context) -> None:

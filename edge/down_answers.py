@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from contract.events import CheckResult, ConfigApplied
 from contract.messages import Command, Config
-from edge.clock import kernel_clock_synced
+from edge.clock import Clock
 from edge.config_store import ConfigStore, merged
 from edge.errors import SettingsError
 from edge.sensor_states import OK, SensorStates
@@ -26,6 +26,7 @@ class DownAnswers:
     """
 
     spool: Spool
+    clock: Clock
     states: SensorStates
     store: ConfigStore
     apply: Callable[[Config], None]
@@ -50,8 +51,8 @@ class DownAnswers:
         """Answer how one sensor (or `clock`, `spool`) is doing."""
         what = command.check or "clock"
         if what == "clock":
-            synced = kernel_clock_synced()
-            ok, detail = synced, None if synced else "the kernel's clock is not in sync"
+            ok = self.clock.synced()
+            detail = None if ok else "the clock is not in sync"
         else:
             state, reason = self.states.state_of(what)
             ok, detail = state == OK, None if state == OK else f"{state}: {reason or 'no reason'}"

@@ -82,8 +82,8 @@ class Spool:
         boot, rev: Stand in the header of what this run makes.
         flags: Put on every record, e.g. `SIMULATED`.
 
-    Raises `SpoolBusy` when another process holds the file. A broken file is set aside, a new one
-    with a new id is born, and an event says so.
+    Raises `SpoolBusy` when another process holds the file, `SpoolUnwritable` when the disk refuses.
+    A broken file is set aside, a new one with a new id is born, and an event says so.
     """
 
     def __init__(
@@ -110,6 +110,9 @@ class Spool:
         self._hold = spool_file.hold(path)
         try:
             self._connection = self._open()
+        except sqlite3.OperationalError as error:
+            os.close(self._hold)
+            raise self._unwritable(error) from error
         except BaseException:
             os.close(self._hold)
             raise
@@ -164,12 +167,7 @@ class Spool:
             try:
                 return self._flush()
             except sqlite3.OperationalError as error:
-                full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
-                raise SpoolUnwritable(
-                    f"spool {self.path} can't be written ({error}); {len(self._pending)} records"
-                    f" wait in memory; free some disk space or check the card",
-                    "disk_full" if full else "disk_error",
-                ) from error
+                raise self._unwritable(error) from error
             except sqlite3.DatabaseError as error:
                 self.set_aside(str(error))
                 return self._flush()
@@ -185,24 +183,13 @@ class Spool:
         `max_bytes` comes alone.
         """
         with self._lock:
-            rows = self._connection.execute(
-                "SELECT r.seq, r.body, o.boot, o.rev, o.sens_db FROM record r"
-                " JOIN origin o ON o.id = r.origin WHERE r.stream = ? AND r.seq > ?"
-                " AND r.start_boot_s IS NULL ORDER BY r.seq LIMIT ?",
-                (stream.value, max(after_seq, self.watermark(stream)), max_records),
+            after_seq = max(after_seq, self.watermark(stream))
+            found = spool_rows.unbroken(
+                self._connection, stream, after_seq, max_records=max_records, max_bytes=max_bytes
             )
-            blobs: list[bytes] = []
-            first, size = 0, 0
-            origin: Origin | None = None
-            for seq, body, *made_by in rows:
-                size += len(body) + 1
-                if origin is None:
-                    first, origin = seq, Origin(*made_by)
-                elif seq != first + len(blobs) or Origin(*made_by) != origin or size > max_bytes:
-                    break
-                blobs.append(body)
-            if origin is None or self._waits_before(stream, first):
+            if found is None or self._waits_before(stream, found[0]):
                 return None
+            first, origin, blobs = found
             last = first + len(blobs) - 1
             return Slice(self._id, stream, origin, first, last, self.low(stream), blobs)
 
@@ -294,8 +281,12 @@ class Spool:
             return row[0] if row else None
 
     def set_meta(self, key: str, value: str) -> None:
-        with self._lock, self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        """Remember a value over restarts; raises `SpoolUnwritable`."""
+        try:
+            with self._lock, self._transaction() as connection:
+                connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        except sqlite3.OperationalError as error:
+            raise self._unwritable(error) from error
 
     def close(self) -> None:
         """Close without flushing: what wasn't committed was never spooled."""
@@ -321,6 +312,14 @@ class Spool:
         }
         self._held_bytes = spool_rows.held_bytes(connection)
         return connection
+
+    def _unwritable(self, error: sqlite3.OperationalError) -> SpoolUnwritable:
+        full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
+        return SpoolUnwritable(
+            f"spool {self.path} can't be written ({error}); {len(self._pending)} records"
+            " wait in memory; free some disk space or check the card",
+            "disk_full" if full else "disk_error",
+        )
 
     def _flush(self) -> int:
         taken, acked = len(self._pending), dict(self._acked)

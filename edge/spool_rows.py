@@ -101,6 +101,37 @@ def lowest(connection: sqlite3.Connection, stream: Stream) -> int:
     return next_seq(connection, stream) if seq is None else seq
 
 
+def unbroken(
+    connection: sqlite3.Connection,
+    stream: Stream,
+    after_seq: int,
+    *,
+    max_records: int,
+    max_bytes: int,
+) -> tuple[int, Origin, list[bytes]] | None:
+    """(first `seq`, origin, bodies) of the settled records after `after_seq` that fit.
+
+    They end where a `seq` is missing or another origin begins; the first comes whatever its size.
+    """
+    rows = connection.execute(
+        "SELECT r.seq, r.body, o.boot, o.rev, o.sens_db FROM record r"
+        " JOIN origin o ON o.id = r.origin WHERE r.stream = ? AND r.seq > ?"
+        " AND r.start_boot_s IS NULL ORDER BY r.seq LIMIT ?",
+        (stream.value, after_seq, max_records),
+    )
+    head = rows.fetchone()
+    if head is None:
+        return None
+    first, body, *made_by = head
+    origin, blobs, size = Origin(*made_by), [body], len(body) + 1
+    for seq, body, *made_by in rows:
+        size += len(body) + 1
+        if seq != first + len(blobs) or Origin(*made_by) != origin or size > max_bytes:
+            break
+        blobs.append(body)
+    return first, origin, blobs
+
+
 def delete_through(connection: sqlite3.Connection, stream: Stream, seq: int) -> int:
     """Delete what the server has; return the bytes that frees."""
     where = "FROM record WHERE stream = ? AND seq <= ?"

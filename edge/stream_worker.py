@@ -74,6 +74,7 @@ class StreamWorker:
             record_type=RECORD_TYPE[feed.stream],
             new=feed.new_stats,
             emit=self._emit,
+            splits=feed.splits,
             # Files on a clock of their own may be played again at the same time.
             covered_to_utc_s=0.0
             if isinstance(feed.clock, FastClock)
@@ -106,7 +107,7 @@ class StreamWorker:
         self._states.watch(self.name)
         self._windower.begin(self.clock_s)
         retry = Retry()
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and not self._past_end():
             began_s = self.clock_s
             try:
                 self._measure()

@@ -29,13 +29,13 @@ from edge.broker_link import (
     BrokerSettings,
     Ended,
     Event,
-    LinkError,
     Message,
     Published,
 )
 from edge.clock import Clock
 from edge.delivery import Delivery
 from edge.downlink import Downlink
+from edge.errors import NodeError
 from edge.spool import AckEffect, Slice, Spool
 
 log = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ class Uplink:
             began_s = time.monotonic()
             try:
                 why = self._serve()
-            except LinkError as error:
+            except NodeError as error:
                 why = str(error)
             except Exception as error:
                 # The outermost frame of the thread: whatever it was, the node keeps measuring and

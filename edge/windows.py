@@ -76,6 +76,8 @@ class Windower(Generic[T]):
         new: Makes an empty accumulator.
         emit: Takes (record, its start on the boot clock if its time is not settled yet).
         covered_to_utc_s: Wall time up to which an earlier run has reported.
+        splits: A piece over a window's end stands for both sides, each with its share of the time
+            (a lux value); else it belongs where its middle lies (counts, a slot of sound).
     """
 
     dur_s: float
@@ -84,6 +86,7 @@ class Windower(Generic[T]):
     new: Callable[[], Accumulator[T]]
     emit: Callable[[Record, float | None], None]
     covered_to_utc_s: float = 0.0
+    splits: bool = False
     _open: _Window[T] | None = field(default=None, init=False)
     _offset_s: float = field(default=0.0, init=False)
     _seen_boot_s: float = field(default=0.0, init=False)
@@ -102,7 +105,17 @@ class Windower(Generic[T]):
         self._open_at(boot_s)
 
     def add(self, piece: Piece[T]) -> None:
-        """Take a piece; it belongs to the window in which its middle lies."""
+        """Take a piece; they come in order and don't overlap."""
+        self.advance(piece.start_boot_s)
+        edge_s = self._open.end_boot_s if self._open else piece.start_boot_s
+        before_s = edge_s - piece.start_boot_s
+        if self.splits and 0 < before_s < piece.seconds:
+            self._add_whole(Piece(piece.start_boot_s, before_s, piece.data))
+            self._add_whole(Piece(edge_s, piece.seconds - before_s, piece.data))
+        else:
+            self._add_whole(piece)
+
+    def _add_whole(self, piece: Piece[T]) -> None:
         middle_s = piece.start_boot_s + piece.seconds / 2
         self.advance(middle_s)
         # After a step back the time until the end of what was reported is not measured again.

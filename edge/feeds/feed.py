@@ -29,6 +29,10 @@ class Feed(Protocol):
         """What its pieces are stamped with."""
 
     @property
+    def splits(self) -> bool:
+        """Whether a piece over a window's end may be shared by both windows."""
+
+    @property
     def ends(self) -> bool:
         """Whether it ends by itself: a file, or a scene of a given length."""
 

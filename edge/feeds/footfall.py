@@ -5,41 +5,46 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from contract.streams import Stream
 from edge.clock import Clock, FastClock
 from edge.errors import SettingsError
 from edge.feeds.feed import Reading
-from edge.sensor_states import OK
+from edge.sensor_states import OK, STARTING
 from edge.sensors.footfall.counter import FootfallCounter
 from edge.sensors.footfall.geometry import Geometry, Line, Unit, Zone
+from edge.sensors.footfall.models import DetectorSpec, ModelFolder
 from edge.sensors.footfall.reports import Report, SightState
 from edge.sensors.footfall.source_spec import SourceKind, SourceSpec
 from edge.sensors.footfall.stats import FootfallStats
 from edge.settings import Settings
 from edge.windows import Piece
 
-STATE_OF = {SightState.SEEING: OK, SightState.DARK: "too_dark"}
+STATE_OF = {
+    SightState.SEEING: OK,
+    SightState.WARMING_UP: STARTING,
+    SightState.DARK: "too_dark",
+}
 
 
 class FootfallFeed:
     """Count reports of one camera, about one a second."""
 
     stream = Stream.FOOTFALL
+    splits = False
     sens_db = None
 
-    def __init__(self, source: SourceSpec, geometry: Geometry, detector: str, clock: Clock) -> None:
+    def __init__(
+        self, source: SourceSpec, geometry: Geometry, detector: DetectorSpec, clock: Clock
+    ) -> None:
         self.clock = clock
         self.geometry = geometry
         self.simulated = source.simulated
         self.ends = source.kind is SourceKind.FILE or (
             source.kind is SourceKind.SCENE and source.option("seconds") > 0
         )
-        # A file of weights is named by its stem: the wire's `rev` takes no path.
-        kind, colon, model = detector.partition(":")
-        self.rev_part = f"{kind}{colon}{Path(model).stem}"
+        self.rev_part = detector.rev
         self._source = source
         self._detector = detector
         self._counter: FootfallCounter | None = None
@@ -97,9 +102,8 @@ def footfall_feed(
     spec = SourceSpec.parse(text)
     if spec.kind is SourceKind.FILE:
         spec = SourceSpec(spec.kind, str(settings.base / spec.target), spec.options)
-    return FootfallFeed(
-        spec, geometry or settings_geometry(settings), settings.text("footfall.detector"), clock
-    )
+    detector = ModelFolder().find(settings.text("footfall.detector"))
+    return FootfallFeed(spec, geometry or settings_geometry(settings), detector, clock)
 
 
 def settings_geometry(settings: Settings) -> Geometry:

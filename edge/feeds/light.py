@@ -35,6 +35,7 @@ class LightFeed:
     """
 
     stream = Stream.LIGHT
+    splits = True
     ends = False
     rev_part = None
     sens_db = None

@@ -23,6 +23,7 @@ class NoiseFeed:
     """
 
     stream = Stream.NOISE
+    splits = False
     rev_part = None
 
     def __init__(

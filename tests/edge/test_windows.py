@@ -107,7 +107,7 @@ def test_suspended_machine_leaves_a_gap(bench: Bench) -> None:
     bench.clock.sleep(10_000)
     bench.run(30)
     bench.windower.close()
-    assert bench.spans == [(20, 5, 5), (10_025.5, 29.5, 29.5)]
+    assert bench.spans == [(20, 5, 5), (10_025, 30, 30)]
 
 
 def test_step_forward_closes_the_window_where_it_happened(bench: Bench) -> None:
@@ -169,6 +169,20 @@ def test_unsettled_clock_hands_over_the_boot_time(bench: Bench) -> None:
     starts = [start for _, start in bench.out]
     assert starts == [1020.0, None]
     assert bench.spans[0][1] == 10
+
+
+@pytest.mark.parametrize(("splits", "valid_s"), [(True, [40, 60]), (False, [39.9, 60])], ids=str)
+def test_piece_over_a_windows_end_is_shared_where_it_can_be(
+    clock: SetClock, splits: bool, valid_s: list[float]
+) -> None:
+    clock.sleep(20)
+    bench = Bench(clock)
+    bench.windower.splits = splits
+    for _ in range(150):  # pieces of 0.7 s don't fit into 40 or 60 s
+        start_s = clock.boot_s()
+        clock.sleep(0.7)
+        bench.windower.add(Piece(start_s, 0.7, None))
+    assert [valid for _, _, valid in bench.spans] == pytest.approx(valid_s, abs=0.01)
 
 
 def test_footfall_window_cut_short_is_valid_by_contract(clock: SetClock) -> None:
