@@ -228,6 +228,11 @@ def node_show(node_id: str, settings: SettingsFile = None, as_json: Json = False
     print_table(calibrations, columns, "never calibrated")
 
 
+@registry.callback()
+def _registry() -> None:
+    """With a callback it stays a group, though it has one command only."""
+
+
 @registry.command("load")
 def load(
     file: Path,
