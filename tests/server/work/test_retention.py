@@ -1,0 +1,115 @@
+"""Raw goes when its time is up, sealed first, and never while a mark is left in it."""
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from server.work.retention import retain
+from server.work.rollup import roll_up
+from tests.fixtures_stack import Database
+from tests.server.work.raw import BASE, insert, mark
+from tests.server.work.recomputed import rows
+
+pytestmark = pytest.mark.db
+
+NODE = "lamp-01"
+# BASE is 25 October; by December every one of its weekly chunks is older than 14 days.
+LATER = datetime(2025, 12, 1, 5, tzinfo=UTC)
+KEEP = {"light": 14, "footfall": 14}
+
+
+def n(conn: psycopg.Connection, table: str) -> int:
+    (count,) = conn.execute(f"SELECT count(*) FROM {table}").fetchone() or (0,)
+    return int(count)
+
+
+def test_rolled_up_raw_goes_and_its_hours_stay(
+    db: psycopg.Connection, worker: psycopg.Connection
+) -> None:
+    insert(db, "light", NODE, 0)
+    insert(db, "footfall", NODE, 0)
+    insert(db, "noise", NODE, 0)
+    roll_up(worker)
+    before = rows(db, "light_1h"), rows(db, "footfall_line_1h")
+    assert retain(worker, KEEP, LATER).chunks_n == 3
+    assert [n(db, f"{s}_raw") for s in ("light", "footfall", "footfall_line", "noise")] == [
+        0, 0, 0, 1,
+    ]  # fmt: skip
+    assert (rows(db, "light_1h"), rows(db, "footfall_line_1h")) == before
+
+
+def test_a_marked_range_is_kept_until_it_is_worked_off(
+    db: psycopg.Connection, worker: psycopg.Connection
+) -> None:
+    insert(db, "light", NODE, 0)
+    assert retain(worker, KEEP, LATER).chunks_n == 0
+    assert n(db, "light_raw") == 1
+    roll_up(worker)
+    assert retain(worker, KEEP, LATER).chunks_n == 1
+    assert n(db, "light_1h") == 1
+
+
+def test_the_seal_is_a_whole_day_and_never_moves_back(
+    db: psycopg.Connection, worker: psycopg.Connection
+) -> None:
+    retain(worker, KEEP, LATER)
+    retain(worker, {"light": 30}, LATER)
+    assert dict(db.execute("SELECT stream, before::text FROM rollup_seal").fetchall()) == {
+        "light": "2025-11-17 00:00:00+00",
+        "footfall": "2025-11-17 00:00:00+00",
+        "noise": "-infinity",
+        "health": "-infinity",
+        "event": "-infinity",
+    }
+
+
+def test_a_registry_change_leaves_sealed_hours_as_they_are(
+    db: psycopg.Connection, worker: psycopg.Connection
+) -> None:
+    insert(db, "light", NODE, 0)
+    roll_up(worker)
+    retain(worker, KEEP, LATER)
+    db.execute(
+        "INSERT INTO deployment (node_id, site_id, from_t) VALUES (%s, 'park', '2025-06-01Z')",
+        [NODE],
+    )
+    assert n(db, "rollup_mark") == 0
+    (hour,) = rows(db, "light_1h")
+    assert hour["deployment_id"] is None
+
+
+def test_the_seal_waits_for_a_running_insert(
+    db: psycopg.Connection, worker: psycopg.Connection, database: Database
+) -> None:
+    with psycopg.connect(database.dsn_as("msl_ingest")) as ingest:
+        ingest.execute("SELECT before FROM rollup_seal WHERE stream = 'light' FOR SHARE")
+        worker.execute("SET lock_timeout = '200ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            retain(worker, KEEP, LATER)
+        insert(ingest, "light", NODE, 0)
+        ingest.commit()
+    retain(worker, KEEP, LATER)
+    assert n(db, "light_raw") == 1  # its mark is still there
+
+
+def test_walk_tests_are_kept_a_day(db: psycopg.Connection, worker: psycopg.Connection) -> None:
+    for line, hours in (("old", 25), ("new", 23)):
+        db.execute(
+            "INSERT INTO walk_test (t, received_at, node_id, dur_s, line)"
+            " VALUES (%s, %s, %s, 10, %s)",
+            [BASE, LATER - timedelta(hours=hours), NODE, line],
+        )
+    assert retain(worker, {}, LATER).walk_tests_n == 1
+    assert db.execute("SELECT line FROM walk_test").fetchall() == [("new",)]
+
+
+def test_the_oldest_mark_bounds_what_is_dropped(
+    db: psycopg.Connection, worker: psycopg.Connection
+) -> None:
+    insert(db, "light", NODE, 0)
+    insert(db, "light", NODE, 4 * 24 * 14)  # two weeks later, another chunk
+    roll_up(worker)
+    mark(db, "light", NODE, BASE + timedelta(days=14))
+    assert retain(worker, KEEP, LATER).chunks_n == 1
+    assert n(db, "light_raw") == 1
