@@ -51,7 +51,9 @@ def run(
 
     Example: msl demo --port 8080
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: a shell that starts us in the background has it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     started_s = time.monotonic()
 
     def say(text: str) -> None:
