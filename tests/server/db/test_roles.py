@@ -52,8 +52,8 @@ REFUSED = {
     ],
     "msl_grafana": [
         "SELECT * FROM light_raw",
-        "SELECT * FROM light_1h",
-        "SELECT * FROM node",
+        "SELECT * FROM public.light_1h",
+        "SELECT * FROM public.node",
         "SELECT * FROM audit",
         "SELECT * FROM dead_letter",
         "SELECT * FROM pub.footfall_1h",
