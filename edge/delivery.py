@@ -22,6 +22,9 @@ WINDOW = 4
 # a single record before it is set aside.
 BLAMES_TO_SPLIT = 2
 BLAMES_TO_QUARANTINE = 3
+# ... and for how long: after an outage a server may work through minutes of old batches, and its
+# answers to those say nothing about a new one. Setting aside is final, so it can wait.
+QUARANTINE_AFTER_S = 900.0
 # From this silent timeout on batches are halved, and doubled again with each acknowledgement: if
 # one of them is what the server can't take, its answer to another will show it, and a server that
 # was down comes back to little at first.
@@ -54,6 +57,7 @@ class Delivery:
         ack_timeout_s: Wait for the first acknowledgement; doubles with each silence.
         backoff_max_s: Longest wait.
         window: Batches on their way at once.
+        quarantine_after_s: How long a record must have been passed over before it is set aside.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Delivery:
         ack_timeout_s: float = 20,
         backoff_max_s: float = 120,
         window: int = WINDOW,
+        quarantine_after_s: float = QUARANTINE_AFTER_S,
         rng: random.Random | None = None,
     ) -> None:
         self.stream = stream
@@ -71,6 +76,7 @@ class Delivery:
         self._ack_timeout_s = ack_timeout_s
         self._backoff_max_s = backoff_max_s
         self._window = window
+        self._quarantine_after_s = quarantine_after_s
         self._rng = rng or random.Random()
         self._nonces: deque[Pending] = deque(maxlen=8)
         self.resent_n = 0
@@ -85,7 +91,11 @@ class Delivery:
         self._blames = 0
         self._passed_over = False
         self._batch_max = MAX_RECORDS_PER_BATCH
+        # Up to this `seq` batches stay split, to so many records.
         self._split_through = 0
+        self._split_max = MAX_RECORDS_PER_BATCH
+        # The lowest `seq` on its way, and since when.
+        self._head: tuple[int, float] = (0, 0.0)
         self._draw_timeout()
 
     @property
@@ -101,7 +111,7 @@ class Delivery:
             return None
         limit = self._batch_max
         if self._cursor < self._split_through:
-            limit = min(limit, self._split_through - self._cursor)
+            limit = min(limit, self._split_max, self._split_through - self._cursor)
         return self._spool.read(
             self.stream, self._cursor, max_records=max(1, limit), max_bytes=max_bytes
         )
@@ -121,6 +131,7 @@ class Delivery:
         """`batch` went to the broker as packet `mid`."""
         self._cursor = batch.last
         self._flying.append(Sent(mid, batch.first, batch.last, now_s, nonce))
+        self._note_head()
         self._spool.sent(self.stream, batch.last)
 
     def refused(self, mid: int, now_s: float) -> None:
@@ -148,7 +159,11 @@ class Delivery:
             # An answer to a later batch that leaves out the first one, although nothing below is
             # missing, is the only evidence against it: silence may just be a server that is down.
             head = self._flying[0]
-            self._passed_over |= seq == head.first - 1 and now_s > head.sent_s
+            if seq == head.first - 1 and now_s > head.sent_s:
+                self._passed_over = True
+                # The server is there, though it may be busy: no long waits, but no haste either.
+                self._silences = min(self._silences, 1)
+                self._draw_timeout()
         return effect
 
     def check(self, now_s: float) -> None:
@@ -159,7 +174,7 @@ class Delivery:
         if waited_s < self._timeout_s:
             return
         if self._passed_over:
-            self._blame()
+            self._blame(now_s)
         else:
             self._silence()
         self._go_back()
@@ -174,10 +189,14 @@ class Delivery:
         self._silences = 0
         self._blames = 0
         self._passed_over = False
+        self._batch_max = min(MAX_RECORDS_PER_BATCH, 2 * self._batch_max)
         self._draw_timeout()
-        if done >= self._split_through:
-            self._batch_max = min(MAX_RECORDS_PER_BATCH, 2 * self._batch_max)
-            self._split_through = 0
+        self._note_head()
+
+    def _note_head(self) -> None:
+        """Remember since when the lowest record on its way has been."""
+        if self._flying and self._flying[0].first != self._head[0]:
+            self._head = (self._flying[0].first, self._flying[0].sent_s)
 
     def _silence(self) -> None:
         self._silences += 1
@@ -187,19 +206,20 @@ class Delivery:
             self._batch_max = (head.last - head.first + 2) // 2
         log.info("%s %d to %d unacknowledged, sending again", self.stream, head.first, head.last)
 
-    def _blame(self) -> None:
+    def _blame(self, now_s: float) -> None:
         head = self._flying[0]
         size = head.last - head.first + 1
         self._blames += 1
-        if size == 1 and self._blames >= BLAMES_TO_QUARANTINE:
+        waited = now_s - self._head[1] >= self._quarantine_after_s
+        if size == 1 and self._blames >= BLAMES_TO_QUARANTINE and waited:
             reason = f"never acknowledged in {self._blames} tries while later records were"
             log.error("%s %d set aside: %s", self.stream, head.first, reason)
             self._spool.quarantine(self.stream, head.first, reason)
             self._blames = 0
         elif size > 1 and self._blames >= BLAMES_TO_SPLIT:
             log.warning("%s %d to %d split in halves", self.stream, head.first, head.last)
-            self._split_through = max(self._split_through, head.last)
-            self._batch_max = (size + 1) // 2
+            self._split_through = head.last
+            self._split_max = (size + 1) // 2
             self._blames = 0
 
     def _go_back(self) -> None:

@@ -33,7 +33,7 @@ from edge.broker_link import (
     Published,
 )
 from edge.clock import Clock
-from edge.delivery import Delivery
+from edge.delivery import QUARANTINE_AFTER_S, Delivery
 from edge.downlink import Downlink
 from edge.errors import NodeError
 from edge.spool import AckEffect, Slice, Spool
@@ -59,6 +59,7 @@ class Timing:
     backoff_max_s: float = 120.0
     reconnect_s: float = 1.0
     reconnect_max_s: float = 60.0
+    quarantine_after_s: float = QUARANTINE_AFTER_S
 
 
 class Uplink:
@@ -122,6 +123,7 @@ class Uplink:
             self._spool,
             ack_timeout_s=self._timing.ack_timeout_s,
             backoff_max_s=self._timing.backoff_max_s,
+            quarantine_after_s=self._timing.quarantine_after_s,
             rng=self._rng,
         )
 

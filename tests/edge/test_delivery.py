@@ -14,6 +14,7 @@ from tests.edge.conftest import NOON_S
 
 LIGHT = Stream.LIGHT
 ACK_TIMEOUT_S = 10.0
+QUARANTINE_AFTER_S = 300.0
 
 
 class Bench:
@@ -23,7 +24,12 @@ class Bench:
         self.spool = spool
         self.source = source
         self.delivery = Delivery(
-            LIGHT, spool, ack_timeout_s=ACK_TIMEOUT_S, backoff_max_s=100, rng=random.Random(1)
+            LIGHT,
+            spool,
+            ack_timeout_s=ACK_TIMEOUT_S,
+            backoff_max_s=100,
+            quarantine_after_s=QUARANTINE_AFTER_S,
+            rng=random.Random(1),
         )
         self.now_s = 100.0
         self.mid = 0
@@ -150,6 +156,28 @@ def test_lone_poison_waits_for_evidence(bench: Bench) -> None:
     bench.make(1)
     assert bench.live_server({1}) == {2}
     assert bench.quarantined() == {1}
+
+
+def test_nothing_is_set_aside_before_its_time(bench: Bench) -> None:
+    bench.make(1)
+    bench.publish()
+    bench.make(1)
+    began_s = bench.now_s
+    while not bench.quarantined():
+        bench.live_server({1}, rounds=1)
+    assert bench.now_s - began_s >= QUARANTINE_AFTER_S
+
+
+def test_poison_does_not_keep_later_records_in_small_batches(bench: Bench) -> None:
+    bench.make(8)
+    bench.publish()
+    bench.make(100)
+    bench.live_server({3}, rounds=36)
+    bench.delivery.connection_lost()
+    ranges = bench.publish()
+    assert bench.quarantined() == set()
+    assert ranges[0] == (3, 3)
+    assert ranges[-1][1] == 108
 
 
 def test_server_that_is_down_never_costs_a_record(bench: Bench) -> None:

@@ -270,7 +270,7 @@ def test_poison_record_is_set_aside_and_its_neighbours_arrive(
         return all(r.seq != poison or type(r).__name__ != "LightRecord" for r in batch.records)
 
     server.takes = takes
-    node = start_node(timing=Timing(ack_timeout_s=0.3, backoff_max_s=0.6))
+    node = start_node(timing=Timing(ack_timeout_s=0.3, backoff_max_s=0.6, quarantine_after_s=1))
     node.make(8)
     assert node.emptied(timeout_s=60)
     assert seqs(server, node) == [1, 2, 3, 4, 6, 7, 8]
