@@ -11,6 +11,8 @@ _PARAMETERS: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
+    # Keepalives say nothing while something sent is unanswered; this does.
+    "tcp_user_timeout": 25_000,
     "options": "-c timezone=UTC",
 }
 # Short, so that after an outage the next use connects at once: until it gives up, a pool waits out

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
+from wsgiref.simple_server import WSGIServer
 
 import typer
 from prometheus_client import start_http_server
@@ -32,6 +33,10 @@ class UnknownStream(MslError):
     """--streams names something else."""
 
 
+class MetricsPortTaken(MslError):
+    """Something else listens where the metrics should be."""
+
+
 class BrokerNotSet(MslError):
     """A file that the broker connection needs isn't named."""
 
@@ -48,7 +53,7 @@ def ingest(
 
     The client id is the common name of the certificate (broker_cert_file): srv-ingest for all
     streams, srv-ingest-light and so on for a process of its own. Births, wills and walk tests go
-    with the stream `event`.
+    with the stream `event`. Metrics are on metrics_host, ingest_metrics_port.
 
     Example: msl ingest --streams light,noise
     """
@@ -60,9 +65,7 @@ def ingest(
 def run(values: Settings, kinds: tuple[str, ...], stop: threading.Event) -> None:
     """Ingest `kinds` until `stop` is set."""
     metrics = Metrics()
-    server, thread = start_http_server(
-        values.ingest_metrics_port, addr=values.metrics_host, registry=metrics.registry
-    )
+    server, thread = _show(metrics, values)
     dsn = values.dsn()
     limits = Limits(
         batch_rows=values.ingest_batch_rows,
@@ -83,6 +86,17 @@ def run(values: Settings, kinds: tuple[str, ...], stop: threading.Event) -> None
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _show(metrics: Metrics, values: Settings) -> tuple[WSGIServer, threading.Thread]:
+    host, port = values.metrics_host, values.ingest_metrics_port
+    try:
+        return start_http_server(port, addr=host, registry=metrics.registry)
+    except OSError as error:
+        raise MetricsPortTaken(
+            f"metrics can't be shown on {host}:{port}: {error.strerror};"
+            " give each ingester its own MSL_INGEST_METRICS_PORT"
+        ) from error
 
 
 def kinds_of(streams: str | None) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ which travels beside it as user properties, is still accounted for.
 import functools
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from contract import topics
 from contract.batch import Batch, BatchRange, Reject, decode_batch
@@ -25,7 +26,20 @@ from server.ingest.inbound import (
 
 log = logging.getLogger(__name__)
 
-_parse_topic = functools.lru_cache(maxsize=16_384)(topics.parse_up)
+
+@dataclass(frozen=True, slots=True)
+class _Topic:
+    """A topic taken apart; a city has few, and messages come by the thousand."""
+
+    node_id: str
+    kind: str
+    stream: Stream | None
+
+
+@functools.lru_cache(maxsize=16_384)
+def _parse_topic(name: str) -> _Topic | None:
+    found = topics.parse_up(name)
+    return None if found is None else _Topic(found.node_id, found.kind, found.stream)
 
 
 def decode_message(message: Message) -> Part | None:
@@ -43,7 +57,7 @@ def decode_message(message: Message) -> Part | None:
         return _unreadable(topic, message, f"decoder failed: {type(error).__name__}")
 
 
-def _decode(topic: topics.UpTopic, message: Message) -> Part:
+def _decode(topic: _Topic, message: Message) -> Part:
     if topic.stream is not None:
         return _records(topic.node_id, message, decode_batch(topic.stream, message.payload))
     if topic.kind == topics.STATUS:
@@ -77,8 +91,12 @@ def _records(node_id: str, message: Message, batch: Batch) -> RecordsPart:
 
 def _honest_low(batch: Batch) -> int:
     # A `low` above a record in the same batch would write off what is just arriving.
-    seqs = [r.seq for r in batch.records] + [r.seq for r in batch.rejects if r.seq is not None]
-    return min([batch.header.low, *seqs])
+    low = batch.header.low
+    for record in batch.records:
+        low = min(low, record.seq)
+    for reject in batch.rejects:
+        low = min(low, reject.seq or low)
+    return low
 
 
 def _reject_runs(batch: Batch, message: Message) -> list[tuple[int, int] | None]:
@@ -119,7 +137,7 @@ def _reject_letter(part: RecordsPart, reject: Reject, run: tuple[int, int] | Non
     )
 
 
-def _unreadable(topic: topics.UpTopic, message: Message, reason: str) -> Part:
+def _unreadable(topic: _Topic, message: Message, reason: str) -> Part:
     letter = Letter(
         topic=message.topic,
         payload=message.payload,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from contract.messages import Status, WalkTestCounts
 from contract.records import Record
@@ -27,9 +28,8 @@ class Message:
     properties: Sequence[tuple[str, str]] = ()
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class LedgerKey:
-    """One line of `seq`."""
+class LedgerKey(NamedTuple):
+    """One line of `seq`. A tuple, since it is hashed several times a message."""
 
     node_id: str
     spool: str

@@ -47,6 +47,10 @@ class NoClientName(MslError):
     """The certificate doesn't say who this process is."""
 
 
+class BrokerFilesUnusable(MslError):
+    """A certificate or key for the broker connection can't be used."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BrokerAccess:
     """Where the broker is, and who we are to it: the common name of our certificate."""
@@ -71,6 +75,20 @@ class BrokerAccess:
         if not names:
             raise NoClientName(f"certificate {self.cert_file} has no common name; issue it anew")
         return str(names[0].value)
+
+    def set_tls(self, client: mqtt.Client) -> None:
+        """Give `client` our certificate and the authority we trust.
+
+        Raises:
+            BrokerFilesUnusable: One of the files can't be read or doesn't fit the others.
+        """
+        try:
+            client.tls_set(str(self.ca_file), str(self.cert_file), str(self.key_file))
+        except OSError as error:  # ssl.SSLError is one
+            raise BrokerFilesUnusable(
+                f"certificates {self.ca_file}, {self.cert_file} with {self.key_file}"
+                f" can't be used: {error}"
+            ) from error
 
 
 class Receiver(Protocol):
@@ -187,14 +205,11 @@ class PahoReceiver:
             protocol=mqtt.MQTTv5,
             manual_ack=True,
         )
-        client.tls_set(
-            ca_certs=str(self._access.ca_file),
-            certfile=str(self._access.cert_file),
-            keyfile=str(self._access.key_file),
-        )
+        self._access.set_tls(client)
         client.reconnect_delay_set(1, RECONNECT_MAX_S)
         # What we publish stays within paho's default window of 20, which brokers allow.
         client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_subscribe = self._on_subscribe
@@ -273,6 +288,11 @@ class PahoReceiver:
         # 0x10, nobody subscribed, is a node that went offline: it asks again when it is back.
         if reason.is_failure:
             log.error("broker refused an acknowledgement to a node: %s", reason)
+
+    def _on_connect_fail(self, client: mqtt.Client, userdata: Any) -> None:
+        log.warning(
+            "broker can't be reached at %s:%d, trying again", self._access.host, self._access.port
+        )
 
     def _on_disconnect(
         self,

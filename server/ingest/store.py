@@ -109,11 +109,15 @@ def _store_records(
 
 @dataclass(slots=True)
 class _Batch:
-    """The parts of one transaction, by line of `seq` and by stream."""
+    """The parts of one transaction, by line of `seq` and by stream.
+
+    Attributes:
+        key_of: Per part, the index of its key.
+    """
 
     parts: Sequence[RecordsPart]
     keys: Sequence[LedgerKey]
-    index: Mapping[LedgerKey, int]
+    key_of: Sequence[int]
     rows: dict[Stream, Rows]
     first: dict[Stream, Mask]
     accepted: dict[Stream, Mask] = field(default_factory=dict)
@@ -133,7 +137,8 @@ class _Batch:
             if own
         }
         first = {stream: own.first_of_each() for stream, own in rows.items()}
-        return cls(parts, keys, index, rows, first)
+        key_of = [index[part.key] for part in parts]
+        return cls(parts, keys, key_of, rows, first)
 
     def wanted(self) -> list[list[Run]]:
         """Per key, the `seq` that arrived."""
@@ -147,9 +152,10 @@ class _Batch:
         """Per key, what its ledger row gains."""
         stored, held = self._runs(self.accepted), self._runs(self.held)
         deltas = [Delta(s, h, [], 1) for s, h in zip(stored, held, strict=True)]
-        for part in self.parts:
-            delta = deltas[self.index[part.key]]
-            delta.low = max(delta.low, part.low)
+        for part, k in zip(self.parts, self.key_of, strict=True):
+            delta = deltas[k]
+            if part.low > delta.low:
+                delta.low = part.low
             for letter in part.letters:
                 if letter.first is not None and letter.last is not None:
                     delta.rejected = [*delta.rejected, (letter.first, letter.last)]
@@ -170,13 +176,14 @@ class _Batch:
 
     def fallen_below_low(self, lows: Sequence[int]) -> list[Claim]:
         """What the nodes no longer hold, where that line has risen above `lows` (per key)."""
-        highest: dict[LedgerKey, int] = {}
-        for part in self.parts:
-            highest[part.key] = max(highest.get(part.key, 1), part.low)
+        highest = list(lows)
+        for part, k in zip(self.parts, self.key_of, strict=True):
+            if part.low > highest[k]:
+                highest[k] = part.low
         return [
-            Claim(key, 1, low - 1, "below_low")
-            for key, low in sorted(highest.items())
-            if low > lows[self.index[key]]
+            Claim(key, 1, new - 1, "below_low")
+            for key, old, new in zip(self.keys, lows, highest, strict=True)
+            if new > old
         ]
 
     def _runs(self, chosen: Mapping[Stream, Mask]) -> list[list[Run]]:
