@@ -10,17 +10,18 @@
 -- Histograms: classes and how much fell in each, as two arrays side by side.
 CREATE TYPE class_counts AS (class smallint[], n bigint[]);
 
+-- Bodies are parsed here and now: no search_path of whoever calls can change what they mean.
 CREATE FUNCTION class_counts_add(state class_counts, class smallint[], n bigint[])
-RETURNS class_counts LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
-$$ SELECT ROW(state.class || class, state.n || n)::class_counts $$;
+RETURNS class_counts LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ROW(state.class || class, state.n || n)::class_counts;
 
 CREATE FUNCTION class_counts_merge(state class_counts)
-RETURNS class_counts LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
-$$
+RETURNS class_counts LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
     SELECT ROW(array_agg(c ORDER BY c), array_agg(total ORDER BY c))::class_counts
     FROM (SELECT c, sum(k)::bigint AS total FROM unnest(state.class, state.n) AS u(c, k)
-          GROUP BY c) AS merged
-$$;
+          GROUP BY c) AS merged;
+END;
 
 CREATE AGGREGATE merge_classes(class smallint[], n bigint[]) (
     SFUNC = class_counts_add, STYPE = class_counts, FINALFUNC = class_counts_merge,

@@ -30,10 +30,11 @@ BEGIN
     still_held_n := 0;
     SELECT * INTO STRICT c FROM clock_correction WHERE correction_id = correction;
     shift := make_interval(secs => c.offset_ms / 1000.0);
+    -- In the order in which ingest locks.
+    PERFORM FROM ledger WHERE (node_id, spool) = (c.node_id, c.spool)
+        ORDER BY stream COLLATE "C" FOR UPDATE;
     PERFORM FROM rollup_seal FOR SHARE;
     FOREACH stream_name IN ARRAY ARRAY['event', 'footfall', 'health', 'light', 'noise'] LOOP
-        PERFORM FROM ledger WHERE (node_id, spool, stream) = (c.node_id, c.spool, stream_name)
-            FOR UPDATE;
         EXECUTE format($q$
             WITH moved AS (
                 DELETE FROM %1$I AS h USING origin AS o, node, rollup_seal AS s
