@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 # What a caller sent may be quoted back, but not a megabyte of it.
 MAX_QUOTED_CHARS = 80
 
+MAX_BODY_BYTES = 64 * 1024
+TOO_LARGE = f"the body is over {MAX_BODY_BYTES // 1024} KiB; send less"
+
 DATABASE_ERRORS = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -102,6 +105,7 @@ def install_error_handlers(app: FastAPI) -> None:
         psycopg.DataError: _data_error,
         Exception: _unexpected,
     }
+    handlers[psycopg.errors.QueryCanceled] = _too_slow
     for database_error in DATABASE_ERRORS:
         handlers[database_error] = _database_down
     for kind, handler in handlers.items():
@@ -130,6 +134,7 @@ async def _http_exception(request: Request, error: HTTPException) -> Response:
             f"no page {quoted(request.url.path)}; /openapi.json lists what there is",
         ),
         405: ("method_not_allowed", f"{request.method} is not possible here"),
+        413: ("too_large", TOO_LARGE),
         400: ("invalid_request", "the body is not legible as JSON"),
     }
     code, message = words.get(error.status_code, ("refused", _lower_first(str(error.detail))))
@@ -146,6 +151,11 @@ async def _database_down(request: Request, error: Exception) -> Response:
     return answer(
         503, "database_unavailable", "the database can't be reached; try again in a minute"
     )
+
+
+async def _too_slow(request: Request, error: Exception) -> Response:
+    log.warning("%s %s: %s", request.method, request.url.path, error)
+    return answer(503, "too_slow", "the database takes too long for this; ask for less at a time")
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -15,7 +15,7 @@ from psycopg.rows import class_row, dict_row
 
 from contract.streams import Stream
 from server.api import fleet_sql
-from server.api.coverage import coverage_today, spans_today
+from server.api.coverage import CoverageToday, spans_today
 from server.api.quantities import QUANTITIES
 
 # Beyond this a value is history, not the latest state; the ledger still says when it came.
@@ -135,10 +135,13 @@ class Fleet:
     nodes: tuple[Node, ...]
 
 
-def load_fleet(conn: Connection, *, node_id: str | None = None) -> Fleet:
+def load_fleet(
+    conn: Connection, *, node_id: str | None = None, coverage: CoverageToday | None = None
+) -> Fleet:
     """A snapshot of every node, or of one; no node when `node_id` is unknown.
 
     All queries see one state of the database, so that a node never has a value its ledger lacks.
+    Coverage may be a minute old; without `coverage` it is left out.
     """
     with conn.transaction():
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -148,8 +151,10 @@ def load_fleet(conn: Connection, *, node_id: str | None = None) -> Fleet:
         ledger = _ledger(conn, node_ids)
         latest, sensors = _latest(conn, node_ids, at - LOOK_BACK)
         calibrations = _calibrations(conn, node_ids)
+    covered: dict[str, dict[Stream, float]] = {}
+    if coverage is not None:
         spans = spans_today(at, {row.node_id: row.tz for row in rows}, _first_seen(ledger))
-        coverage = coverage_today(conn, at, spans)
+        covered = coverage.load(conn, at, spans)
     return Fleet(
         at,
         tuple(
@@ -159,7 +164,7 @@ def load_fleet(conn: Connection, *, node_id: str | None = None) -> Fleet:
                 latest.get(row.node_id, {}),
                 sensors.get(row.node_id, ()),
                 tuple(calibrations.get(row.node_id, ())),
-                coverage.get(row.node_id, {}),
+                covered.get(row.node_id, {}),
             )
             for row in rows
         ),

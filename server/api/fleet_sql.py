@@ -21,19 +21,22 @@ ORDER BY s.name NULLS LAST, s.site_id, n.node_id
 
 LEDGER = """
 WITH entry AS (
-    SELECT l.node_id, l.stream, l.spool, l.first_at, l.last_at, l.last_new_at,
-           complete_to(l) AS complete_to, a.stored_n, a.held_n, a.rejected_n, a.lost_n,
-           coalesce(upper(accounted(l)) - 1, 0) - a.accounted_n AS missing_n,
+    SELECT l.node_id, l.stream, l.spool, l.first_at, l.last_at, l.last_new_at, c.*,
+           coalesce(upper(a.ranges) - 1, 0) - c.accounted_n AS missing_n,
            row_number() OVER (PARTITION BY l.node_id, l.stream ORDER BY l.last_at DESC) AS age
-    FROM ledger l, LATERAL (
-        SELECT (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(l.stored) r) AS stored_n,
+    FROM ledger l
+    CROSS JOIN LATERAL (SELECT accounted(l) AS ranges OFFSET 0) a
+    CROSS JOIN LATERAL (
+        SELECT (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(a.ranges) r)
+                   AS accounted_n,
+               (SELECT coalesce(max(upper(r) - 1), 0) FROM unnest(a.ranges) r WHERE r @> 1::bigint)
+                   AS complete_to,
+               (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(l.stored) r) AS stored_n,
                (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(l.held) r) AS held_n,
                (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(l.rejected) r)
                    AS rejected_n,
-               (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(l.lost) r) AS lost_n,
-               (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(accounted(l)) r)
-                   AS accounted_n
-    ) a
+               (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(l.lost) r) AS lost_n
+    ) c
     WHERE l.node_id = ANY(%(node_ids)s)
 )
 SELECT node_id, stream,

@@ -3,11 +3,10 @@
 Pure ASGI, since Starlette's own middleware base would buffer server-sent events.
 """
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.api.errors import answer
-
-MAX_BODY_BYTES = 64 * 1024
+from server.api.errors import MAX_BODY_BYTES, TOO_LARGE, answer
 
 # No inline script or style, nothing from another host, in no frame, no form to elsewhere.
 CONTENT_SECURITY_POLICY = (
@@ -25,8 +24,11 @@ HEADERS = {
 }
 
 
-class BodyTooLarge(Exception):
-    """More came than was announced or is allowed."""
+class BodyTooLarge(HTTPException):
+    """More came than is allowed; an HTTPException, since FastAPI makes 400 of all others."""
+
+    def __init__(self) -> None:
+        super().__init__(413)
 
 
 class Limits:
@@ -56,9 +58,7 @@ class Limits:
         except BodyTooLarge:
             if started:
                 raise
-            refusal = answer(
-                413, "too_large", f"the body is over {MAX_BODY_BYTES // 1024} KiB; send less"
-            )
+            refusal = answer(413, "too_large", TOO_LARGE)
             await refusal(scope, receive, with_headers)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 
 from server.api import latest, models
 from server.api.database import Database
@@ -15,9 +15,9 @@ NodeId = Annotated[str, Path(max_length=32, description="id of a node", examples
 
 
 @router.get("/nodes", summary="Every node and the freshness of its streams")
-def nodes(conn: Database) -> models.NodeList:
+def nodes(request: Request, conn: Database) -> models.NodeList:
     """Ordered by site. `condition` says what a stream is doing and, when it is silent, why."""
-    return latest.node_list(load_fleet(conn))
+    return latest.node_list(load_fleet(conn, coverage=request.app.state.coverage))
 
 
 @router.get(

@@ -85,7 +85,7 @@ def _of_site(conn: Connection, ask: Question) -> _Who:
     """A node belongs to a site only while it stands there."""
     site = conn.execute("SELECT tz FROM site WHERE site_id = %s", [ask.site]).fetchone()
     if site is None:
-        raise not_found("site", ask.site or "", try_this="/api/v1/sites lists them")
+        raise not_found("site", ask.site or "", try_this="/api/v1/registry/sites lists them")
     stays = conn.execute(
         "SELECT node_id, greatest(from_t, %(from_t)s),"
         " least(coalesce(to_t, 'infinity'), %(to_t)s) FROM deployment"

@@ -14,12 +14,12 @@ from itertools import groupby
 
 from jinja2 import Environment
 
-from contract.streams import Stream
+from server.api.coverage import CoverageToday
 from server.api.database import Lease
 from server.api.fleet import Fleet, Node, load_fleet
 from server.api.zones import site_zone
 from server.console.card import Card, make_card
-from server.console.history import History, load_history
+from server.console.history import History, Sketches
 from server.console.wording import Mark, zone_name
 
 # Two browsers that ask within this get the same answer.
@@ -77,10 +77,12 @@ class Changes:
 class Board:
     """Keeps the newest state; safe to use from several threads."""
 
-    def __init__(self, templates: Environment, lease: Lease) -> None:
+    def __init__(self, templates: Environment, lease: Lease, coverage: CoverageToday) -> None:
         self._node = templates.get_template("node.html")
         self._summary = templates.get_template("summary.html")
         self._lease = lease
+        self._coverage = coverage
+        self._history = History()
         self._lock = threading.Lock()
         self._state: State | None = None
         self._loaded_at = 0.0
@@ -101,9 +103,9 @@ class Board:
 
     def _next(self, before: State | None) -> State:
         with self._lease() as conn:
-            fleet = load_fleet(conn)
-            history = load_history(conn, fleet.at)
-        groups = _group(fleet, history)
+            fleet = load_fleet(conn, coverage=self._coverage)
+            sketches = self._history.load(conn, fleet.at)
+        groups = _group(fleet, sketches)
         html = {
             f"node-{card.node_id}": self._node.render(node=card)
             for group in groups
@@ -178,7 +180,7 @@ def summarise(groups: tuple[SiteGroup, ...]) -> Summary:
     )
 
 
-def _group(fleet: Fleet, history: dict[str, dict[Stream, History]]) -> tuple[SiteGroup, ...]:
+def _group(fleet: Fleet, sketches: Sketches) -> tuple[SiteGroup, ...]:
     """Cards by site; the snapshot comes ordered by site."""
     groups = []
     for (site_id, name, tz), nodes in groupby(fleet.nodes, key=_site_of):
@@ -189,7 +191,7 @@ def _group(fleet: Fleet, history: dict[str, dict[Stream, History]]) -> tuple[Sit
                 name=name or "Not placed at a site yet",
                 zone=zone_name(fleet.at, zone),
                 nodes=tuple(
-                    make_card(node, history.get(node.row.node_id, {}), fleet.at, zone)
+                    make_card(node, sketches.get(node.row.node_id, {}), fleet.at, zone)
                     for node in nodes
                 ),
             )

@@ -5,14 +5,14 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from contract.flags import FLAG_RULES, Flag, bits_to_flags
-from contract.streams import DEFAULT_WINDOW_S, MEASURED_STREAMS, Stream
+from contract.streams import MEASURED_STREAMS, Stream
 from server.api.fleet import LatestRecord, Node
 from server.api.latest import calibrations_of, corrected, line_value
 from server.api.quantities import QUANTITIES
 from server.api.stream_state import Condition, node_link, stream_state
 from server.console import wording
-from server.console.history import TRACES, History
-from server.console.sparkline import Spark, draw
+from server.console.history import Sketch
+from server.console.sparkline import Spark
 from server.console.wording import Mark, Saying
 
 SHOWN = (Stream.LIGHT, Stream.NOISE, Stream.FOOTFALL, Stream.HEALTH)
@@ -65,11 +65,11 @@ class Card:
     rows: tuple[Row, ...]
 
 
-def make_card(node: Node, history: dict[Stream, History], at: datetime, zone: ZoneInfo) -> Card:
+def make_card(node: Node, sketches: dict[Stream, Sketch], at: datetime, zone: ZoneInfo) -> Card:
     """Everything the card says about `node` at `at`, in the time of its site."""
     link, heard_at = node_link(node, at)
     said = wording.say_link(link, heard_at, at, zone)
-    rows = tuple(_row(node, stream, history.get(stream), at, zone) for stream in SHOWN)
+    rows = tuple(_row(node, stream, sketches.get(stream), at, zone) for stream in SHOWN)
     marks = {said.mark, *(row.saying.mark for row in rows)}
     mark = next(m for m in _LOUDNESS if m in marks)
     return Card(
@@ -96,9 +96,8 @@ def _any_simulated(node: Node) -> bool:
     return any(Flag.SIMULATED in bits_to_flags(record.flags) for record in node.latest.values())
 
 
-def _row(node: Node, stream: Stream, history: History | None, at: datetime, zone: ZoneInfo) -> Row:
+def _row(node: Node, stream: Stream, sketch: Sketch | None, at: datetime, zone: ZoneInfo) -> Row:
     state, record = stream_state(node, stream, at), node.latest.get(stream)
-    spark, spark_words = _spark(stream, history, at)
     flags = bits_to_flags(record.flags) if record else []
     coverage = node.coverage.get(stream)
     return Row(
@@ -114,8 +113,8 @@ def _row(node: Node, stream: Stream, history: History | None, at: datetime, zone
         notes=_notes(node, stream, record),
         losses=_losses(node, stream),
         flags=tuple((f.value, MEANING[f]) for f in flags if f not in wording.QUIET_FLAGS),
-        spark=spark,
-        spark_words=spark_words,
+        spark=sketch.spark if sketch else None,
+        spark_words=sketch.words if sketch else "",
     )
 
 
@@ -194,25 +193,3 @@ def _health_readings(record: LatestRecord) -> tuple[Reading, ...]:
     if (days_left := record.values["spool_days_left"]) is not None:
         readings.append(Reading("buffer", f"{days_left:.0f}", "days"))
     return tuple(readings) or (Reading("no values", wording.DASH, "", known=False),)
-
-
-def _spark(stream: Stream, history: History | None, at: datetime) -> tuple[Spark | None, str]:
-    if history is None or stream not in TRACES:
-        return None, ""
-    trace = TRACES[stream]
-    spark = draw(
-        history.points,
-        since=at - trace.span,
-        until=at,
-        window_s=max(trace.window_s, DEFAULT_WINDOW_S[stream]),
-        least_span=trace.least_span,
-    )
-    if spark is None:
-        return None, ""
-    show = {Stream.LIGHT: wording.lux, Stream.NOISE: wording.decibel}.get(stream, wording.count)
-    unit = QUANTITIES[stream][0].unit if stream is not Stream.FOOTFALL else "crossings"
-    what = f" of line {history.line}" if history.line else ""
-    gaps = {0: "no gap", 1: "1 gap"}.get(spark.gaps_n, f"{spark.gaps_n} gaps")
-    return spark, (
-        f"{trace.span_words}{what}: {show(spark.low)} to {show(spark.high)} {unit}, {gaps}"
-    )

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 
 WIDTH, HEIGHT = 120, 28
@@ -24,44 +23,44 @@ class Spark:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Times (aware, rising) and values; None where nothing was measured."""
+    """Times (s since 1970, rising) and values; None where nothing was measured."""
 
-    times: Sequence[datetime]
+    times_s: Sequence[int]
     values: Sequence[float | None]
 
 
 def draw(
-    points: Points, *, since: datetime, until: datetime, window_s: float, least_span: float
+    points: Points, *, since_s: float, until_s: float, window_s: float, least_span: float
 ) -> Spark | None:
-    """The sparkline of what was measured from `since` to `until`; None without a single value.
+    """The sparkline of what was measured from `since_s` to `until_s`; None without a value.
 
     `least_span` is the smallest range of values that fills the height, so that a quiet sensor's
     own noise doesn't look like an event. Segments break where a window is missing or null.
     """
     known = [
-        (time, value)
-        for time, value in zip(points.times, points.values, strict=True)
-        if value is not None and since <= time <= until
+        (time_s, value)
+        for time_s, value in zip(points.times_s, points.values, strict=True)
+        if value is not None and since_s <= time_s <= until_s
     ]
     if not known:
         return None
-    low, high = min(v for _, v in known), max(v for _, v in known)
-    middle, span = (low + high) / 2, max(high - low, least_span)
-    long_s = (until - since).total_seconds()
-
-    def place(time: datetime, value: float) -> tuple[float, float]:
-        x = _EDGE + (WIDTH - 2 * _EDGE) * (time - since).total_seconds() / long_s
-        y = HEIGHT / 2 - (HEIGHT - 2 * _EDGE) * (value - middle) / span
-        return round(x, 1), round(y, 1)
-
-    segments = [[place(*known[0])]]
-    for (before, _), (time, value) in pairwise(known):
-        if (time - before).total_seconds() > _GAP_WINDOWS * window_s:
-            segments.append([])
-        segments[-1].append(place(time, value))
+    low, high = min(value for _, value in known), max(value for _, value in known)
+    x_per_s = (WIDTH - 2 * _EDGE) / (until_s - since_s)
+    y_per_one = (HEIGHT - 2 * _EDGE) / max(high - low, least_span)
+    middle = (low + high) / 2
+    placed = [
+        (_EDGE + (time_s - since_s) * x_per_s, HEIGHT / 2 - (value - middle) * y_per_one)
+        for time_s, value in known
+    ]
+    starts = [0] + [
+        n + 1
+        for n, ((before_s, _), (time_s, _)) in enumerate(pairwise(known))
+        if time_s - before_s > _GAP_WINDOWS * window_s
+    ]
+    segments = [placed[a:b] for a, b in pairwise([*starts, len(placed)])]
     return Spark(
-        lines=tuple(" ".join(f"{x},{y}" for x, y in s) for s in segments if len(s) > 1),
-        dots=tuple(s[0] for s in segments if len(s) == 1),
+        lines=tuple(" ".join(f"{x:.1f},{y:.1f}" for x, y in s) for s in segments if len(s) > 1),
+        dots=tuple((round(s[0][0], 1), round(s[0][1], 1)) for s in segments if len(s) == 1),
         gaps_n=len(segments) - 1,
         low=low,
         high=high,

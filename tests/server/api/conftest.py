@@ -1,5 +1,12 @@
 """What the tests of this folder take."""
 
-from tests.server.api.fixtures import client, pilot, writer
+from tests.server.api.fixtures import (
+    client,
+    lasting_client,
+    lasting_database,
+    lasting_writer,
+    pilot,
+    writer,
+)
 
-__all__ = ["client", "pilot", "writer"]
+__all__ = ["client", "lasting_client", "lasting_database", "lasting_writer", "pilot", "writer"]

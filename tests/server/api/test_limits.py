@@ -13,8 +13,8 @@ pytestmark = pytest.mark.db
 @pytest.mark.parametrize(
     "path", ["/", "/healthz", "/nothing", "/static/console.js", "/openapi.json"]
 )
-def test_every_answer_has_the_security_headers(client: httpx.Client, path: str) -> None:
-    headers = client.get(path).headers
+def test_every_answer_has_the_security_headers(lasting_client: httpx.Client, path: str) -> None:
+    headers = lasting_client.get(path).headers
     policy = headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
@@ -43,15 +43,17 @@ def test_templates_hold_no_inline_script_style_or_foreign_asset() -> None:
     ],
 )
 def test_wrong_paths_and_methods_have_the_one_shape(
-    client: httpx.Client, method: str, path: str, status: int, code: str
+    lasting_client: httpx.Client, method: str, path: str, status: int, code: str
 ) -> None:
-    answer = client.request(method, path)
+    answer = lasting_client.request(method, path)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
-def test_a_body_over_the_bound_is_413_announced_or_not(writer: httpx.Client) -> None:
+def test_a_body_over_the_bound_is_413_announced_or_not(lasting_writer: httpx.Client) -> None:
     big = b"x" * 100_000
-    assert writer.post("/api/v1/labs", content=big).status_code == 413
+    assert lasting_writer.post("/api/v1/registry/labs", content=big).status_code == 413
     # Pieces of unknown length: nothing is announced.
-    chunked = writer.post("/api/v1/labs", content=iter([big[:50_000], big[50_000:]]))
+    chunked = lasting_writer.post(
+        "/api/v1/registry/labs", content=iter([big[:50_000], big[50_000:]])
+    )
     assert (chunked.status_code, chunked.json()["error"]["code"]) == (413, "too_large")

@@ -88,8 +88,8 @@ def test_a_new_node_asks_for_the_whole_page(client: httpx.Client, pilot: Pilot) 
 @pytest.mark.parametrize(
     "token", ["", "nonsense", "-", "ffffffff-1", "deadbeef-99999999999999", "a-٣", "%00"]
 )
-def test_a_token_that_is_none_gets_the_whole_page(client: httpx.Client, token: str) -> None:
-    answer = client.get("/live/changes", params={"token": token})
+def test_a_token_that_is_none_gets_the_whole_page(lasting_client: httpx.Client, token: str) -> None:
+    answer = lasting_client.get("/live/changes", params={"token": token})
     assert (answer.status_code, answer.json()["reload"]) == (200, True)
 
 

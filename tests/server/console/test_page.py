@@ -1,16 +1,23 @@
 """The page: every node with values, units and reasons; escaped, marked, usable without script."""
 
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from html.parser import HTMLParser
 
 import httpx
-import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
 from contract.flags import Flag
 from contract.streams import Stream
 from server.console.wording import DASH
+from tests.fixtures_stack import Database
 from tests.server.api.pilot import Pilot, minute
 
 pytestmark = pytest.mark.db
@@ -46,6 +53,25 @@ def test_an_empty_registry_says_the_command_to_add_a_node(client: httpx.Client) 
     page = read(client)
     assert "No node is registered yet" in page.text
     assert "msl node add" in page.text
+
+
+def test_the_commands_of_the_empty_page_make_the_node_appear(
+    client: httpx.Client, database: Database
+) -> None:
+    html = unescape(client.get("/").text)
+    commands = re.findall(r"(?:^|<code>)msl (.*?)(?:$|</code>)", html, re.MULTILINE)
+    environ = {**os.environ, "MSL_DATABASE_DSN": database.dsn_as("msl_api")}
+    assert len(commands) == 3
+    for command in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", "server.cli", *shlex.split(command)],
+            env=environ, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    time.sleep(1.1)  # two who ask within a second get the same page
+    page = read(client)
+    assert "plaza-01" in page.text
+    assert "It has not connected yet" in page.text
 
 
 def test_values_have_units_and_simulated_is_said(client: httpx.Client, pilot: Pilot) -> None:
@@ -125,13 +151,3 @@ def test_ids_are_unique_and_every_attention_link_has_its_target(
     page = read(client)
     assert len(page.ids) == len(set(page.ids))
     assert "and 8 more below" in page.text
-
-
-def test_a_zone_that_no_longer_exists_is_shown_as_utc(client: httpx.Client, pilot: Pilot) -> None:
-    pilot.site("plaza", "Plaza", tz="Europe/Madrid")
-    pilot.node("lamp-01", "plaza")
-    try:
-        pilot.conn.execute("UPDATE site SET tz = 'Mars/Olympus'")
-    except psycopg.Error:
-        pytest.skip("the database itself refuses unknown zones")
-    assert "times in UTC" in read(client).text

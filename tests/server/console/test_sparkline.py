@@ -1,18 +1,14 @@
 """Sparklines: gaps are gaps, a lonely value is a dot, unrest of a sensor is no event."""
 
-from datetime import UTC, datetime, timedelta
-
 from server.console.sparkline import HEIGHT, WIDTH, Points, Spark, draw
 
-UNTIL = datetime(2026, 3, 1, 18, tzinfo=UTC)
-SINCE = UNTIL - timedelta(hours=1)
+SINCE_S = 1_772_384_400
 
 
 def spark(values: dict[int, float | None], least_span: float = 1) -> Spark | None:
     """Values by minute of the hour."""
-    times = [SINCE + timedelta(minutes=minute) for minute in values]
-    points = Points(times, list(values.values()))
-    return draw(points, since=SINCE, until=UNTIL, window_s=60, least_span=least_span)
+    points = Points([SINCE_S + 60 * minute for minute in values], list(values.values()))
+    return draw(points, since_s=SINCE_S, until_s=SINCE_S + 3600, window_s=60, least_span=least_span)
 
 
 def test_nothing_measured_draws_nothing() -> None:
