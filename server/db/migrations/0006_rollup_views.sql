@@ -348,22 +348,22 @@ SELECT node_id, local_day, deployment_id, excluded,
        sum(pir_s) / nullif(sum(pir_valid_s), 0) AS pir_share
 FROM health_1h GROUP BY node_id, local_day, deployment_id, excluded;
 
--- Seconds measured of the hour's 3,600; an hour with no row is one with no records.
+-- Seconds measured of the hour's 3,600, by stay; an hour with no row is one with no records.
 CREATE VIEW coverage_1h AS
-SELECT stream, node_id, hour, sum(n) AS n, sum(valid_s) AS valid_s, sum(dur_s) AS dur_s,
-       bit_or(flags) AS flags, bool_or(excluded) AS excluded,
+SELECT stream, node_id, hour, deployment_id, sum(n) AS n, sum(valid_s) AS valid_s,
+       sum(dur_s) AS dur_s, bit_or(flags) AS flags, bool_or(excluded) AS excluded,
        least(sum(valid_s) / 3600, 1) AS coverage
 FROM (
-    SELECT 'light' AS stream, node_id, hour, n, valid_s, dur_s, flags, excluded
+    SELECT 'light' AS stream, node_id, hour, deployment_id, n, valid_s, dur_s, flags, excluded
     FROM light_1h_now
-    UNION ALL SELECT 'noise', node_id, hour, n, valid_s, dur_s, flags, excluded
+    UNION ALL SELECT 'noise', node_id, hour, deployment_id, n, valid_s, dur_s, flags, excluded
     FROM noise_1h_now
-    UNION ALL SELECT 'footfall', node_id, hour, n, valid_s, dur_s, flags, excluded
+    UNION ALL SELECT 'footfall', node_id, hour, deployment_id, n, valid_s, dur_s, flags, excluded
     FROM footfall_1h_now
-    UNION ALL SELECT 'health', node_id, hour, n, valid_s, dur_s, flags, excluded
+    UNION ALL SELECT 'health', node_id, hour, deployment_id, n, valid_s, dur_s, flags, excluded
     FROM health_1h_now
 ) AS h
-GROUP BY stream, node_id, hour;
+GROUP BY stream, node_id, hour, deployment_id;
 
 GRANT EXECUTE ON FUNCTION level_exceeded(smallint[], bigint[], double precision),
     lux_class(double precision), class_counts_add(class_counts, smallint[], bigint[]),

@@ -173,9 +173,7 @@ WHERE NOT k.excluded;
 CREATE VIEW dash.coverage_1h AS
 SELECT c.hour AS t, c.hour, c.stream, c.node_id, p.site_id, p.site, p.simulated,
        c.coverage, c.valid_s, c.excluded
-FROM coverage_1h AS c
-JOIN stay AS p ON p.node_id = c.node_id AND c.hour < p.to_t
-    AND c.hour + interval '1 hour' > p.from_t;
+FROM coverage_1h AS c JOIN stay AS p USING (deployment_id);
 
 -- The last record of each stream; received_at says how late it came.
 CREATE VIEW dash.freshness AS
@@ -224,27 +222,27 @@ SELECT (SELECT count(*) FROM rollup_mark) AS marks_n,
        (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM ledger, unnest(held) AS r) AS held_n,
        (SELECT coalesce(sum(last_seq - first_seq + 1), 0) FROM ledger_gap) AS missing_n;
 
--- Anybody: counts of an hour and site, and only where they say nothing about single people. Under
+-- Anybody: counts of an hour and line, and only where they say nothing about single people. Under
 -- 5 crossings, none included, the count is withheld; there is one grain, so that no difference of
--- two grains gives one away. Sites with more than one line are no cordon: each line is by itself.
+-- two grains gives one away. Lines are not summed, not even those of one name at two nodes.
 CREATE VIEW pub.footfall_1h AS
-SELECT t AS hour, site_id, site, line, simulated,
+SELECT hour, site_id, site, node_id, line, simulated,
        CASE WHEN people >= 5 THEN people END AS crossings, people < 5 AS withheld
 FROM (
-    SELECT k.hour AS t, k.site_id, k.site, k.line, bool_or(k.simulated) AS simulated,
+    SELECT k.hour, k.site_id, k.site, k.node_id, k.line, k.simulated,
            round(sum(k.a_to_b + k.b_to_a))::integer AS people
     FROM dash.footfall_1h AS k
     WHERE k.hour < date_trunc('hour', now())
-    GROUP BY k.hour, k.site_id, k.site, k.line
+    GROUP BY k.hour, k.site_id, k.site, k.node_id, k.line, k.simulated
     HAVING sum(k.valid_s) >= 3000
 ) AS h;
 
 CREATE VIEW pub.light_1h AS
-SELECT hour, site_id, site, simulated, lux_mean, coverage FROM dash.light_1h
+SELECT hour, site_id, site, node_id, simulated, lux_mean, coverage FROM dash.light_1h
 WHERE hour < date_trunc('hour', now());
 
 CREATE VIEW pub.noise_1h AS
-SELECT hour, site_id, site, simulated, laeq_db, coverage FROM dash.noise_1h
+SELECT hour, site_id, site, node_id, simulated, laeq_db, coverage FROM dash.noise_1h
 WHERE hour < date_trunc('hour', now());
 
 GRANT EXECUTE ON FUNCTION local_midnight(date, text), local_day_s(date, text) TO PUBLIC;

@@ -143,3 +143,16 @@ def test_the_public_sees_no_hour_that_was_half_seen(db: psycopg.Connection) -> N
     deploy(db, "park")
     insert(db, "footfall", NODE, 0, level=30)
     assert rows(db, "pub.footfall_1h") == []
+
+
+def test_the_hour_of_a_move_is_split_between_the_places(db: psycopg.Connection) -> None:
+    half = BASE + timedelta(minutes=30)
+    db.execute(
+        "INSERT INTO deployment (node_id, site_id, from_t, to_t) VALUES (%s, 'park', '2025-03-01Z',"
+        " %s), (%s, 'quay', %s, NULL)",
+        [NODE, half, NODE, half],
+    )
+    for slot in range(4):
+        insert(db, "light", NODE, slot)
+    seen = {row["site_id"]: row["coverage"] for row in rows(db, "dash.coverage_1h")}
+    assert seen == {"park": 0.5, "quay": 0.5}
