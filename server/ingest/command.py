@@ -15,10 +15,11 @@ from contract import topics
 from contract.streams import Stream
 from server import settings as settings_table
 from server.errors import MslError
+from server.ingest.broker_access import BrokerAccess
 from server.ingest.connection import open_connection
 from server.ingest.dead_letter_command import app as dead_letters
 from server.ingest.metrics import Metrics
-from server.ingest.receive import KINDS, BrokerAccess, PahoReceiver
+from server.ingest.receive import KINDS, PahoReceiver
 from server.ingest.writer import Limits, Writer
 from server.settings import Settings
 

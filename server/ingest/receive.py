@@ -15,13 +15,9 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import paho.mqtt.client as mqtt
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -30,7 +26,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from contract import topics
 from contract.limits import SESSION_EXPIRY_S
 from contract.streams import Stream
-from server.errors import MslError
+from server.ingest.broker_access import BrokerAccess
 from server.ingest.inbound import Message
 from server.ingest.metrics import Metrics
 
@@ -41,54 +37,6 @@ RECONNECT_MAX_S = 15
 # Nothing at all from the broker, not even an answer to a ping, for this long: start anew.
 SILENCE_S = 3 * KEEPALIVE_S
 KINDS = (*(stream.value for stream in Stream), topics.STATUS, topics.WALKTEST)
-
-
-class NoClientName(MslError):
-    """The certificate doesn't say who this process is."""
-
-
-class BrokerFilesUnusable(MslError):
-    """A certificate or key for the broker connection can't be used."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BrokerAccess:
-    """Where the broker is, and who we are to it: the common name of our certificate."""
-
-    host: str
-    port: int
-    ca_file: Path
-    cert_file: Path
-    key_file: Path
-
-    def client_id(self) -> str:
-        """The certificate's common name; the broker takes nothing else as client id anyway.
-
-        Raises:
-            NoClientName: The file can't be read or names nobody.
-        """
-        try:
-            certificate = x509.load_pem_x509_certificate(self.cert_file.read_bytes())
-        except (OSError, ValueError) as error:
-            raise NoClientName(f"certificate {self.cert_file} can't be read: {error}") from error
-        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        if not names:
-            raise NoClientName(f"certificate {self.cert_file} has no common name; issue it anew")
-        return str(names[0].value)
-
-    def set_tls(self, client: mqtt.Client) -> None:
-        """Give `client` our certificate and the authority we trust.
-
-        Raises:
-            BrokerFilesUnusable: One of the files can't be read or doesn't fit the others.
-        """
-        try:
-            client.tls_set(str(self.ca_file), str(self.cert_file), str(self.key_file))
-        except OSError as error:  # ssl.SSLError is one
-            raise BrokerFilesUnusable(
-                f"certificates {self.ca_file}, {self.cert_file} with {self.key_file}"
-                f" can't be used: {error}"
-            ) from error
 
 
 class Receiver(Protocol):

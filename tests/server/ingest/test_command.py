@@ -8,6 +8,7 @@ import pytest
 
 from contract import topics
 from server.identity import ca
+from server.ingest.broker_access import BrokerAccess, BrokerFilesUnusable
 from server.ingest.command import (
     BrokerNotSet,
     MetricsPortTaken,
@@ -16,7 +17,7 @@ from server.ingest.command import (
     run,
 )
 from server.ingest.metrics import Metrics
-from server.ingest.receive import KINDS, BrokerAccess, BrokerFilesUnusable, PahoReceiver
+from server.ingest.receive import KINDS, PahoReceiver
 from server.settings import Settings
 
 

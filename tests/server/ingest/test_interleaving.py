@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from contract.streams import Stream
+from server.ingest import ledger
 from server.ingest.connection import open_connection
 from server.ingest.store import Stored, store
 from tests.server.ingest.testlab import KEY, NODE, Lab, Wire, parts_of
@@ -51,6 +52,25 @@ def test_a_second_ingester_waits_and_then_sees_what_the_first_stored(lab: Lab, w
     assert second.complete_to == {KEY: 4}
     assert second.records["light", "duplicate"] == 1
     assert lab.seqs() == [1, 2, 3, 4]
+
+
+def test_what_was_stored_while_waiting_for_the_row_is_seen(lab: Lab, wire: Wire) -> None:
+    lab.store(wire.lights(1))
+    with open_connection(lab.dsn) as other:
+        with lab.conn.transaction(), lab.conn.cursor() as cur:
+            ledger.lock(cur, [KEY], [[]])
+            thread, results = in_thread(
+                lambda: store(other, parts_of(wire.lights(2, 3)), dead_letter_max_rows=9)
+            )
+            wait_until_blocked(lab)
+            store(lab.conn, parts_of(wire.lights(2)), dead_letter_max_rows=9)
+        thread.join(10)
+
+    (second,) = results
+    assert isinstance(second, Stored)
+    assert second.complete_to == {KEY: 3}
+    assert second.records["light", "duplicate"] == 1
+    assert lab.seqs() == [1, 2, 3]
 
 
 def test_two_ingesters_may_both_be_the_first_of_a_line(lab: Lab, wire: Wire) -> None:

@@ -1,0 +1,58 @@
+"""Where the broker is, and the certificate by which it knows us."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from server.errors import MslError
+
+
+class NoClientName(MslError):
+    """The certificate doesn't say who this process is."""
+
+
+class BrokerFilesUnusable(MslError):
+    """A certificate or key for the broker connection can't be used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokerAccess:
+    """Where the broker is, and who we are to it: the common name of our certificate."""
+
+    host: str
+    port: int
+    ca_file: Path
+    cert_file: Path
+    key_file: Path
+
+    def client_id(self) -> str:
+        """The certificate's common name; the broker takes nothing else as client id anyway.
+
+        Raises:
+            NoClientName: The file can't be read or names nobody.
+        """
+        try:
+            certificate = x509.load_pem_x509_certificate(self.cert_file.read_bytes())
+        except (OSError, ValueError) as error:
+            raise NoClientName(f"certificate {self.cert_file} can't be read: {error}") from error
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        if not names:
+            raise NoClientName(f"certificate {self.cert_file} has no common name; issue it anew")
+        return str(names[0].value)
+
+    def set_tls(self, client: mqtt.Client) -> None:
+        """Give `client` our certificate and the authority we trust.
+
+        Raises:
+            BrokerFilesUnusable: One of the files can't be read or doesn't fit the others.
+        """
+        try:
+            client.tls_set(str(self.ca_file), str(self.cert_file), str(self.key_file))
+        except OSError as error:  # ssl.SSLError is one
+            raise BrokerFilesUnusable(
+                f"certificates {self.ca_file}, {self.cert_file} with {self.key_file}"
+                f" can't be used: {error}"
+            ) from error
