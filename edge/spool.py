@@ -225,7 +225,9 @@ class Spool:
             body = Quarantine(
                 stream=stream, spool=self._id, first=seq, last=seq, detail=reason[:400]
             )
-            made = spool_rows.insert(connection, self._event(body))
+            inserts = spool_rows.Inserts(connection)
+            made = inserts.add(self._event(body))
+            inserts.finish()
         self._held_bytes += made - freed
 
     def set_aside(self, reason: str) -> Path:
@@ -332,9 +334,11 @@ class Spool:
                     "UPDATE stream SET sent_seq = ? WHERE stream = ? AND sent_seq < ?",
                     (seq, stream.value, seq),
                 )
-            made = sum(spool_rows.insert(connection, made) for made in self._pending[:taken])
+            inserts = spool_rows.Inserts(connection)
+            made = sum(inserts.add(made) for made in self._pending)
+            inserts.finish()
             spool_rows.freeze(connection, self.clock, self.origin.boot)
-            held = self._make_room(connection, held + made)
+            held = self._make_room(connection, inserts, held + made)
         del self._pending[:taken]
         self._acked.clear()
         self._held_bytes = held
@@ -342,7 +346,9 @@ class Spool:
         self._report_unspooled()
         return taken
 
-    def _make_room(self, connection: sqlite3.Connection, held: int) -> int:
+    def _make_room(
+        self, connection: sqlite3.Connection, inserts: spool_rows.Inserts, held: int
+    ) -> int:
         if held <= self.limit_bytes:
             return held
         over = held - int(self.limit_bytes * (1 - OVERFLOW_SHARE))
@@ -353,7 +359,8 @@ class Spool:
             body = SpoolOverflow(
                 stream=lost.stream, spool=self._id, first=lost.first, last=lost.last
             )
-            held += spool_rows.insert(connection, self._event(body))
+            held += inserts.add(self._event(body))
+        inserts.finish()
         return held
 
     def _report_unspooled(self) -> None:

@@ -62,30 +62,74 @@ def to_t_ms(utc_s: float) -> int:
     return min(max(round(utc_s * 1000), MIN_T_MS), MAX_T_MS)
 
 
-def insert(connection: sqlite3.Connection, made: Made) -> int:
-    """Give a record its `seq` and write it; return the bytes it takes."""
-    connection.execute(
-        "UPDATE stream SET next_seq = next_seq + 1 WHERE stream = ?", (made.stream.value,)
-    )
-    made.record.seq = next_seq(connection, made.stream) - 1
-    # Checked when it was appended; only `seq` has changed since.
-    body = encode(made.record)
-    connection.execute(
-        "INSERT INTO record (stream, seq, origin, made_ms, made_boot_s, start_boot_s, body)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            made.stream.value,
-            made.record.seq,
-            _origin_id(connection, made.origin),
-            made.made_ms,
-            made.made_boot_s,
-            made.start_boot_s,
-            body,
-        ),
-    )
-    if made.start_boot_s is None:
-        _note_end(connection, made.stream, made.record)
-    return len(body) + ROW_BYTES
+class Inserts:
+    """The new records of one transaction: they get their `seq` here and are written by `finish`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._origins: dict[Origin, int] = {}
+        self._rows: list[tuple[object, ...]] = []
+        self._ends_ms: dict[Stream, int] = {}
+        self._next = {
+            Stream(name): seq
+            for name, seq in connection.execute("SELECT stream, next_seq FROM stream")
+        }
+
+    def add(self, made: Made) -> int:
+        """Number a record; return the bytes it takes."""
+        stream, record = made.stream, made.record
+        record.seq = self._next[stream]
+        self._next[stream] += 1
+        # Checked when it was appended; only `seq` has changed since.
+        body = encode(record)
+        self._rows.append(
+            (
+                stream.value,
+                record.seq,
+                self._origin_id(made.origin),
+                made.made_ms,
+                made.made_boot_s,
+                made.start_boot_s,
+                body,
+            )
+        )
+        if made.start_boot_s is None:
+            self._ends_ms[stream] = end_ms(record)
+        return len(body) + ROW_BYTES
+
+    def finish(self) -> None:
+        """Write the records, and how far each stream has come."""
+        self._connection.executemany(
+            "INSERT INTO record (stream, seq, origin, made_ms, made_boot_s, start_boot_s, body)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            self._rows,
+        )
+        self._connection.executemany(
+            "UPDATE stream SET next_seq = ?1 WHERE stream = ?2 AND next_seq < ?1",
+            [(seq, stream.value) for stream, seq in self._next.items()],
+        )
+        for stream, ended_ms in self._ends_ms.items():
+            note_end(self._connection, stream, ended_ms)
+        self._rows.clear()
+        self._ends_ms.clear()
+
+    def _origin_id(self, origin: Origin) -> int:
+        if origin not in self._origins:
+            self._origins[origin] = _origin_id(self._connection, origin)
+        return self._origins[origin]
+
+
+def end_ms(record: Record) -> int:
+    """End of a record's window, UTC."""
+    return record.t + round(record.dur_s * 1000)
+
+
+def note_end(connection: sqlite3.Connection, stream: Stream, ended_ms: int) -> None:
+    """Remember how far a stream's settled windows reach."""
+    if stream is not Stream.EVENT:
+        connection.execute(
+            "UPDATE stream SET last_end_ms = ? WHERE stream = ?", (ended_ms, stream.value)
+        )
 
 
 def next_seq(connection: sqlite3.Connection, stream: Stream) -> int:
@@ -200,7 +244,7 @@ def freeze(connection: sqlite3.Connection, clock: Clock, boot: str) -> None:
         record = msgspec.json.decode(body, type=RECORD_TYPE[stream])
         if row_boot == boot and synced:
             record.t = to_t_ms(utc_at_boot_s + start_boot_s)
-            _note_end(connection, stream, record)
+            note_end(connection, stream, end_ms(record))
         elif row_boot != boot or boot_now_s - made_boot_s > CLOCK_WAIT_S:
             record.flags = [*record.flags, Flag.CLOCK_UNSYNCED]
         else:
@@ -214,15 +258,6 @@ def freeze(connection: sqlite3.Connection, clock: Clock, boot: str) -> None:
 def held_bytes(connection: sqlite3.Connection) -> int:
     row = connection.execute(f"SELECT sum(length(body) + {ROW_BYTES}) FROM record")  # noqa: S608
     return row.fetchone()[0] or 0
-
-
-def _note_end(connection: sqlite3.Connection, stream: Stream, record: Record) -> None:
-    if stream is Stream.EVENT:
-        return
-    connection.execute(
-        "UPDATE stream SET last_end_ms = ? WHERE stream = ?",
-        (record.t + round(record.dur_s * 1000), stream.value),
-    )
 
 
 def _origin_id(connection: sqlite3.Connection, origin: Origin) -> int:

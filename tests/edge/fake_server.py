@@ -38,6 +38,7 @@ class FakeServer:
         self.silent = False
         self.stored: dict[Line, dict[int, bytes]] = defaultdict(dict)
         self.lost: dict[Line, set[int]] = defaultdict(set)
+        self._complete: dict[Line, int] = defaultdict(int)
         self.batches: list[tuple[Batch, BatchRange]] = []
         self.statuses: dict[str, list[bytes]] = defaultdict(list)
         self.retained: list[str] = []
@@ -62,10 +63,10 @@ class FakeServer:
         assert self._subscribed.wait(10)
 
     def complete_to(self, line: Line) -> int:
-        known = self.stored[line].keys() | self.lost[line]
-        seq = 0
-        while seq + 1 in known:
+        seq = self._complete[line]
+        while seq + 1 in self.stored[line] or seq + 1 in self.lost[line]:
             seq += 1
+        self._complete[line] = seq
         return seq
 
     def wait_for(self, condition: Callable[[], bool], timeout_s: float = 20) -> bool:
@@ -107,7 +108,8 @@ class FakeServer:
         if not self.takes(batch):
             return
         line = (mark.spool, stream)
-        self.lost[line] |= set(range(1, mark.low)) - self.stored[line].keys()
+        below = range(self.complete_to(line) + 1, mark.low)
+        self.lost[line] |= set(below) - self.stored[line].keys()
         for record in batch.records:
             body = encode(record)
             assert self.stored[line].setdefault(record.seq, body) == body
