@@ -28,7 +28,14 @@ BACKGROUND = DetectorSpec("background")
 # `vision` reports every second, and every two while a device is silent. Its start and a slow
 # network camera's may take this long together; after that silence means that it hangs.
 SILENCE_S = 40.0
+# Once it is caged, `vision` has no words left: its end alone speaks.
+REASONS = {
+    3: ("frames broke off in the middle; restart the camera", "no_frames"),
+    -signal.SIGSYS: ("vision tried what its sandbox forbids and was killed", "sandbox_violation"),
+}
 STOP_S = 3.0
+# One picture at a time needs no pool of threads, and the sandbox allows none to start.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 class CounterDied(SourceError):
@@ -164,11 +171,18 @@ class FootfallCounter:
             if code and code != -signal.SIGPIPE:  # that one only followed the other's end
                 state, colon, message = words.partition(": ")
                 known = colon and state.replace("_", "").isalpha()
+                if code in REASONS:
+                    return CounterDied(*REASONS[code])
                 return CounterDied(
                     f"{name} ended with code {code}: {message if known else words or 'no word'}",
                     state if known else f"{name}_died",
                 )
         return CounterDied("vision closed its pipe without a last report", "vision_died")
+
+
+def child_environment() -> dict[str, str]:
+    """This process's environment with libraries kept to one thread."""
+    return os.environ | ONE_THREAD
 
 
 class Child:
@@ -182,6 +196,7 @@ class Child:
             stderr=subprocess.PIPE,
             bufsize=0,
             process_group=0,
+            env=child_environment(),
         )
         self._words: deque[str] = deque(maxlen=5)
         assert self._process.stderr

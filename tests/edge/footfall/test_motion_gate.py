@@ -66,8 +66,8 @@ def test_while_somebody_is_followed_the_detector_stays_on(
 
 def test_a_lamp_that_comes_on_is_no_walker_for_long(grey_frame: MakeFrame, asked: Asked) -> None:
     gate = MotionGate(asked)
+    dim, lit = (StreetScene(seed=1, people_per_min=0, fps=10, light=light) for light in (0.3, 0.5))
     for n in range(300):
-        light = 0.3 if n < 50 else 0.5
-        scene = StreetScene(seed=1, people_per_min=0, fps=10, light=light)
+        scene = dim if n < 50 else lit
         gate.detect(grey_frame(scene.render(n), n), NOBODY)
     assert len([n for n in asked.frames if n > 200]) < 30

@@ -1,5 +1,7 @@
 """One frame in, counts out: sight, detector, tracker, lines and zone put together."""
 
+from typing import Protocol
+
 from edge.sensors.footfall.frames import Frame
 from edge.sensors.footfall.geometry import Geometry
 from edge.sensors.footfall.reports import Report, SightState
@@ -13,15 +15,29 @@ from edge.sensors.footfall.vision.zone_counter import ZoneCounter
 LONGEST_SEEN_GAP_S = 1.0
 
 
+class Watch(Protocol):
+    """Whether the counter can be believed at this time."""
+
+    def alive(self, media_s: float) -> bool: ...
+
+
 class PeopleCounter:
     """Counts people; `report` gives what came together since the report before.
 
     Args:
         geometry: In pixels of the frames.
         first_frame: Where media time begins.
+        canary: Says from time to time whether the counter itself still works.
     """
 
-    def __init__(self, geometry: Geometry, detector: Detector, first_frame: Frame) -> None:
+    def __init__(
+        self,
+        geometry: Geometry,
+        detector: Detector,
+        first_frame: Frame,
+        canary: Watch | None = None,
+    ) -> None:
+        self._canary = canary
         self._detector = detector
         self._tracker = Tracker()
         self._sight = Sight()
@@ -40,6 +56,8 @@ class PeopleCounter:
         passed_s = max(0.0, frame.media_s - self._media_s)
         self._media_s, self._frame = frame.media_s, frame.number
         before, self._state = self._state, self._sight.look(frame)
+        if self._canary and not self._canary.alive(frame.media_s):
+            self._state = SightState.CANARY_MISSED
         if self._state is not SightState.SEEING:
             if before is SightState.SEEING:
                 self._detector.forget()
