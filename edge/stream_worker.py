@@ -145,7 +145,7 @@ class StreamWorker:
         return self._end_s is not None and self.clock_s >= self._end_s
 
     def _fault(self, state: str, detail: str) -> None:
-        log.warning("%s is %s: %s", self.name, state, detail)
+        log.debug("%s is %s: %s", self.name, state, detail)  # the agent says changes
         self._states.set(self.name, state, detail)
 
     def _wait(self, seconds: float) -> None:
