@@ -174,6 +174,14 @@ def model(context: typer.Context) -> None:
     commands(args=context.args, prog_name=context.command_path)
 
 
+@app.command(context_settings=PASSED_ON, add_help_option=False)
+def export(context: typer.Context) -> None:
+    """Carry the spool of a node without uplink on a stick (msl-node export --help)."""
+    from edge.export_command import export as command
+
+    pass_on(command, context)
+
+
 def pass_on(command: Callable[..., None], context: typer.Context) -> None:
     """Run a sensor's own command; it lives beside its sensor and is imported only now."""
     own = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -14,15 +14,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from contract import topics
-from contract.batch import BatchRange, Header, encode_batch
 from contract.errors import DecodeError
 from contract.json import encode
 from contract.limits import MAX_PAYLOAD_BYTES
 from contract.messages import Status, decode_ack
 from contract.streams import Stream
+from edge.batch_payload import payload_of, properties_of
 from edge.broker_link import (
     PACKET_TOO_LARGE,
     BrokerLink,
@@ -241,13 +239,12 @@ class Uplink:
         if batch is None:
             return False
         nonce = delivery.nonce(self._clock.utc_s())
-        payload = _payload(batch, nonce)
+        payload = payload_of(batch, nonce)
         if len(payload) > limit:
             self._too_large(delivery, batch, len(payload), limit)
             return False
-        mark = BatchRange(batch.spool, batch.first, batch.last, batch.low)
         topic = topics.up(self._node_id, batch.stream)
-        mid = link.publish(topic, payload, mark.as_user_properties())
+        mid = link.publish(topic, payload, properties_of(batch))
         delivery.published(batch, mid, now_s, nonce)
         return True
 
@@ -270,19 +267,6 @@ class Uplink:
                 spool=self._spool.id,
             )
         )
-
-
-def _payload(batch: Slice, nonce: str | None) -> bytes:
-    header = Header(
-        v=1,
-        spool=batch.spool,
-        boot=batch.origin.boot,
-        rev=batch.origin.rev,
-        low=batch.low,
-        nonce=nonce,
-        sens_db=batch.origin.sens_db,
-    )
-    return encode_batch(header, [msgspec.Raw(blob) for blob in batch.blobs])
 
 
 def _drain(events: "queue.SimpleQueue[Event | None]") -> list[Event | None]:
