@@ -115,6 +115,23 @@ UNION ALL SELECT 'footfall', node_id, hour FROM footfall_1h_kept
 UNION ALL SELECT 'health', node_id, hour FROM health_1h_kept
 UNION ALL SELECT stream, node_id, hour FROM rollup_mark;
 
+-- A mark where raw is gone would make the worker recompute an hour from nothing and lose it.
+CREATE FUNCTION refuse_sealed_marks() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    m record;
+BEGIN
+    SELECT n.stream, n.node_id, n.hour, s.before INTO m
+    FROM new_marks AS n JOIN rollup_seal AS s USING (stream)
+    WHERE n.hour + interval '1 hour' <= s.before LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'mark of % % at % refused: % is sealed before %',
+            m.node_id, m.stream, m.hour, m.stream, m.before USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER refuse_sealed AFTER INSERT ON rollup_mark REFERENCING NEW TABLE AS new_marks
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_sealed_marks();
+
 -- Held for the session by the worker around each of its transactions, and shared to their end by
 -- transactions that change what a rollup depends on. Without it, a worker whose snapshot lacks
 -- such a change could take the mark of data that the change in turn did not see.

@@ -62,14 +62,17 @@ def counting(every_s: float = 3600, on_wake: bool = False) -> tuple[Task, list[f
     return Task("counted", every_s, run, on_wake), runs
 
 
-def test_a_notification_wakes_only_who_wants_to_be_woken(
+def test_a_registry_change_wakes_only_who_wants_to_be_woken(
     database: Database, db: psycopg.Connection
 ) -> None:
     woken, wakes = counting(on_wake=True)
     sleeper, sleeps = counting()
     with running(database, woken, Task("sleeper", 3600, sleeper.run)):
         eventually(lambda: len(wakes) == 1)
-        db.execute("NOTIFY msl_work")
+        db.execute(
+            "INSERT INTO deployment (node_id, site_id, from_t)"
+            " VALUES ('lamp-01', 'park', '2025-06-01Z')"
+        )
         eventually(lambda: len(wakes) == 2)
     assert len(sleeps) == 1
 

@@ -79,6 +79,20 @@ def test_a_registry_change_leaves_sealed_hours_as_they_are(
     assert hour["deployment_id"] is None
 
 
+def test_a_mark_in_a_sealed_range_is_refused(
+    db: psycopg.Connection, worker: psycopg.Connection, database: Database
+) -> None:
+    insert(db, "light", NODE, 0)
+    roll_up(worker)
+    retain(worker, KEEP, LATER)
+    with (
+        psycopg.connect(database.dsn_as("msl_ingest")) as ingest,
+        pytest.raises(psycopg.errors.CheckViolation, match="light is sealed before 2025-11-17"),
+    ):
+        mark(ingest, "light", NODE, BASE)
+    assert n(db, "light_1h") == 1
+
+
 def test_the_seal_waits_for_a_running_insert(
     db: psycopg.Connection, worker: psycopg.Connection, database: Database
 ) -> None:
