@@ -1,5 +1,6 @@
 """A small pilot, written straight into the tables: what ingest would have left there."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -90,7 +91,7 @@ class Pilot:
         valid_s: float | None = None,
         dur_s: float | None = None,
         flags: tuple[Flag, ...] = (),
-        lines: dict[str, tuple[int | None, int | None]] | None = None,
+        lines: Mapping[str, tuple[int | None, int | None]] | None = None,
         received_at: datetime | None = None,
         **columns: Any,
     ) -> None:

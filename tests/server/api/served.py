@@ -25,9 +25,9 @@ def served(dsn: str, *, write_token: str | None = None) -> Iterator[httpx.Client
 
 
 @contextmanager
-def running(app: FastAPI) -> Iterator[str]:
-    """The URL of `app`, which stops when the block ends."""
-    server = Server(server_config(app, "127.0.0.1", 0))
+def running(app: FastAPI, port: int = 0) -> Iterator[str]:
+    """The URL of `app`, which stops when the block ends; port 0 takes a free one."""
+    server = Server(server_config(app, "127.0.0.1", port))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 15
@@ -35,9 +35,9 @@ def running(app: FastAPI) -> Iterator[str]:
         if time.monotonic() > deadline or not thread.is_alive():
             raise AssertionError("msl serve did not start within 15 s")
         time.sleep(0.02)
-    port = server.servers[0].sockets[0].getsockname()[1]
+    bound = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{bound}"
     finally:
         server.should_exit = True
         thread.join(15)
