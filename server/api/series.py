@@ -11,7 +11,7 @@ from contract.streams import Stream
 from server.api.errors import not_found
 from server.api.fleet import Connection
 from server.api.series_models import Grain, Row, Series, SeriesStream
-from server.api.series_sql import LINE_QUANTITIES, source
+from server.api.series_sql import LINE_QUANTITIES, Source, source
 from server.api.zones import site_zone
 
 
@@ -44,29 +44,50 @@ def load_series(conn: Connection, ask: Question) -> Series:
     Raises:
         ApiError: 404 when the node or site doesn't exist.
     """
+    raw = ask.grain is Grain.RAW
     with conn.transaction():
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         who = _of_node(conn, ask) if ask.node is not None else _of_site(conn, ask)
         of = source(Stream(ask.stream.value), ask.grain)
-        keys = {
-            "node_ids": who.node_ids,
-            "from_ts": who.from_ts,
-            "to_ts": who.to_ts,
-            "limit": ask.limit,
-            "site": ask.site,
-            "tz": site_zone(who.tz).key,
-        }
-        with conn.cursor(row_factory=dict_row) as cursor:
-            found = cursor.execute(of.query, keys).fetchall()
+        found = _raw_page(conn, of, ask, who) if raw else _view_page(conn, of, ask, who)
     rows = [_row(row, ask.grain, of.units) for row in found]
     return Series(
         stream=ask.stream,
         grain=ask.grain,
-        corrected=ask.grain is not Grain.RAW,
+        corrected=not raw,
         units=of.units,
         rows=sorted(rows, key=lambda row: (row.t or row.day, row.node, row.line or "")),
         next=_next(found, ask, who.tz),
     )
+
+
+def _raw_page(conn: Connection, of: Source, ask: Question, who: _Who) -> list[dict[str, Any]]:
+    """The first moments of each stay, merged and cut where the page is full: at a moment's end."""
+    found: list[dict[str, Any]] = []
+    for node_id, from_t, to_t in zip(who.node_ids, who.from_ts, who.to_ts, strict=True):
+        keys = {"node_id": node_id, "from_t": from_t, "to_t": to_t, "limit": ask.limit}
+        found += _rows(conn, of, keys)
+    times = sorted(row["t"] for row in found)
+    if len(times) <= ask.limit:
+        return found
+    return [row for row in found if row["t"] <= times[ask.limit - 1]]
+
+
+def _view_page(conn: Connection, of: Source, ask: Question, who: _Who) -> list[dict[str, Any]]:
+    keys = {
+        "node_ids": who.node_ids,
+        "from_ts": who.from_ts,
+        "to_ts": who.to_ts,
+        "limit": ask.limit,
+        "site": ask.site,
+        "tz": site_zone(who.tz).key,
+    }
+    return _rows(conn, of, keys)
+
+
+def _rows(conn: Connection, of: Source, keys: dict[str, Any]) -> list[dict[str, Any]]:
+    with conn.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(of.query, keys).fetchall()
 
 
 def _of_node(conn: Connection, ask: Question) -> _Who:

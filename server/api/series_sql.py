@@ -38,28 +38,23 @@ _PAGE = "FETCH FIRST %(limit)s ROWS WITH TIES"
 def source(stream: Stream, grain: Grain) -> Source:
     """Where rows of `stream` at `grain` come from.
 
-    Takes node_ids, from_ts and to_ts (when each node counts), limit; for days also tz.
+    Raw takes node_id, from_t, to_t, limit; the views node_ids, from_ts and to_ts (when each node
+    counts), limit, site, and for days tz.
     """
     if grain is not Grain.RAW:
         return _of_view(stream, grain)
     return _raw_lines() if stream is Stream.FOOTFALL else _raw(stream)
 
 
-_WHO = "unnest(%(node_ids)s::text[], %(from_ts)s::timestamptz[], %(to_ts)s::timestamptz[])"
-
-
 def _raw(stream: Stream) -> Source:
+    """One node at a time: the planner has to see its bounds, or it reads and sorts the range."""
     units = {quantity.name: quantity.unit for quantity in QUANTITIES[stream]}
-    # Each node by its own index, then merged: a page costs a page, however many nodes there are.
     return Source(
         f"""
-        SELECT r.* FROM {_WHO} AS who(node_id, from_t, to_t), LATERAL (
-            SELECT raw.node_id, t, NULL::text AS line, dur_s, valid_s, 1 AS records_n, flags,
-                   NULL::boolean AS excluded, NULL::integer AS calibration_id, {", ".join(units)}
-            FROM {stream}_raw raw
-            WHERE raw.node_id = who.node_id AND t >= who.from_t AND t < who.to_t
-            ORDER BY t {_PAGE}
-        ) r
+        SELECT node_id, t, NULL::text AS line, dur_s, valid_s, 1 AS records_n, flags,
+               NULL::boolean AS excluded, NULL::integer AS calibration_id, {", ".join(units)}
+        FROM {stream}_raw
+        WHERE node_id = %(node_id)s AND t >= %(from_t)s AND t < %(to_t)s
         ORDER BY t {_PAGE}""",  # noqa: S608 - every part is one of our own constants
         units,
     )
@@ -75,11 +70,8 @@ def _raw_lines() -> Source:
                NULL::boolean AS excluded, NULL::integer AS calibration_id,
                l.a_to_b, l.b_to_a, {", ".join(f"l.{name}" for name in scene)}
         FROM (
-            SELECT each.* FROM {_WHO} AS who(node_id, from_t, to_t), LATERAL (
-                SELECT * FROM footfall_raw raw
-                WHERE raw.node_id = who.node_id AND t >= who.from_t AND t < who.to_t
-                ORDER BY t {_PAGE}
-            ) each
+            SELECT * FROM footfall_raw
+            WHERE node_id = %(node_id)s AND t >= %(from_t)s AND t < %(to_t)s
             ORDER BY t {_PAGE}
         ) r,
         LATERAL (
@@ -89,10 +81,12 @@ def _raw_lines() -> Source:
             SELECT line, a_to_b, b_to_a, {", ".join("NULL::real" for _ in scene)}
             FROM footfall_line_raw c
             WHERE c.t = r.t AND c.node_id = r.node_id AND c.spool = r.spool AND c.seq = r.seq
-        ) l
-        ORDER BY r.t, r.node_id, l.line NULLS FIRST""",  # noqa: S608
+        ) l""",  # noqa: S608
         units,
     )
+
+
+_WHO = "unnest(%(node_ids)s::text[], %(from_ts)s::timestamptz[], %(to_ts)s::timestamptz[])"
 
 
 def _of_view(stream: Stream, grain: Grain) -> Source:

@@ -19,13 +19,10 @@ OFFLINE_AFTER = timedelta(seconds=180)
 # Ledger fresher than this while the newest record is old: the node is sending what it kept.
 CATCHING_UP = timedelta(seconds=120)
 
-# Which sensors of `health.sensors` stand behind a stream, by the start of their names.
-SENSORS_OF = {
-    Stream.LIGHT: ("light", "lux"),
-    Stream.NOISE: ("noise", "mic"),
-    Stream.FOOTFALL: ("footfall", "camera", "vision"),
-}
-WELL = frozenset({"ok", "online", "running"})
+# Nodes name a sensor's state by its stream; the spool's stands behind every stream.
+SPOOL = "spool"
+# A sensor that is starting has no fault yet.
+WELL = frozenset({"ok", "starting"})
 
 
 class Link(StrEnum):
@@ -99,7 +96,9 @@ def stream_state(node: Node, stream: Stream, at: datetime) -> StreamState:
     )
     if node.row.state == "retired":
         return replace(known, condition=Condition.RETIRED, expected_at=None)
-    if record is not None and due is not None and at <= due + GRACE:
+    # A long window may be whole and its node gone: then nothing is being measured now.
+    there = node_link(node, at)[0] is not Link.OFFLINE
+    if there and record is not None and due is not None and at <= due + GRACE:
         return _measuring(known, stream, node, record)
     return _silent(known, node, stream, at)
 
@@ -141,10 +140,9 @@ def _silent(known: StreamState, node: Node, stream: Stream, at: datetime) -> Str
 
 
 def sensor_fault(sensors: tuple[SensorNote, ...], stream: Stream) -> SensorNote | None:
-    """The first sensor behind `stream` that its node calls unwell."""
-    names = SENSORS_OF.get(stream, ())
-    unwell = (note for note in sensors if note.state not in WELL)
-    return next((note for note in unwell if note.sensor.startswith(names)), None)
+    """What the node says is wrong with the sensor behind `stream`, or else with its spool."""
+    unwell = {note.sensor: note for note in sensors if note.state not in WELL}
+    return unwell.get(stream.value) or unwell.get(SPOOL)
 
 
 def _first_window(known: StreamState, node: Node, stream: Stream, at: datetime) -> StreamState:
@@ -174,4 +172,6 @@ def _due(stream: Stream, record: LatestRecord | None) -> datetime | None:
 
 
 def _quote(note: SensorNote) -> str:
-    return f"{note.sensor} {note.state}" + (f": {note.detail}" if note.detail else "")
+    said = note.state.replace("_", " ")
+    subject = f"{SPOOL} " if note.sensor == SPOOL else ""
+    return f"{subject}{said}" + (f": {note.detail}" if note.detail else "")

@@ -88,8 +88,13 @@ def _trouble(link: Saying, rows: tuple[Row, ...]) -> str:
     """The card in one line, for the list of what needs attention; empty when nothing does."""
     if link.mark is Mark.BAD:
         return f"offline {link.why}"
-    loud = [row for row in rows if row.saying.mark in (Mark.BAD, Mark.WARN)]
-    return "; ".join(f"{row.name.lower()}: {row.saying.short}, {row.saying.why}" for row in loud)
+    names: dict[Saying, list[str]] = {}
+    for row in rows:
+        if row.saying.mark in (Mark.BAD, Mark.WARN):
+            names.setdefault(row.saying, []).append(row.name.lower())
+    return "; ".join(
+        f"{', '.join(streams)}: {saying.short}, {saying.why}" for saying, streams in names.items()
+    )
 
 
 def _any_simulated(node: Node) -> bool:

@@ -80,10 +80,10 @@ def test_a_first_window_cut_short_does_not_shorten_the_next() -> None:
 
 def test_a_window_without_a_measured_second_is_blind_with_the_sensor_s_reason() -> None:
     latest = record(AT - MINUTE, valid_s=0, flags=flags_to_bits([Flag.OCCLUDED]))
-    sensors = (SensorNote("light", "fault", AT, "i2c: no answer at 0x44"),)
+    sensors = (SensorNote("light", "no_answer", AT, "i2c address 0x44"),)
     state = stream_state(node(latest=latest, sensors=sensors), Stream.LIGHT, AT)
     assert (state.condition, state.flags) == (Condition.BLIND, (Flag.OCCLUDED,))
-    assert state.detail == "light fault: i2c: no answer at 0x44"
+    assert state.detail == "no answer: i2c address 0x44"
 
 
 def test_footfall_s_first_window_closes_at_the_next_quarter() -> None:
@@ -127,12 +127,25 @@ def test_online_without_data_for_three_minutes_is_offline() -> None:
 def test_a_sensor_fault_is_the_reason_when_the_node_itself_is_there() -> None:
     sensors = (
         SensorNote("light", "ok", None, None),
-        SensorNote("microphone", "fault", AT - 60 * MINUTE, "no samples"),
+        SensorNote("noise", "mic_blocked", AT - 60 * MINUTE, "no samples"),
     )
     broken = node(Stream.NOISE, record(AT - 60 * MINUTE), sensors=sensors)
     state = stream_state(broken, Stream.NOISE, AT)
     assert (state.condition, state.since) == (Condition.SENSOR_FAULT, AT - 60 * MINUTE)
     assert condition(node(latest=record(AT - MINUTE), sensors=sensors)) is Condition.OK
+
+
+def test_a_sensor_that_is_starting_has_no_fault_and_a_broken_spool_is_everybody_s() -> None:
+    latest = record(AT - 60 * MINUTE)
+    starting = node(latest=latest, sensors=(SensorNote("light", "starting", AT, None),))
+    assert condition(starting) is Condition.LATE
+    full = node(latest=latest, sensors=(SensorNote("spool", "disk_full", AT, None),))
+    assert stream_state(full, Stream.LIGHT, AT).detail == "spool disk full"
+
+
+def test_a_whole_window_of_a_node_that_is_gone_is_not_measuring() -> None:
+    gone = node(Stream.FOOTFALL, record(AT - 4 * MINUTE, dur_s=900), heard=AT - 4 * MINUTE)
+    assert condition(gone, Stream.FOOTFALL) is Condition.OFFLINE
 
 
 def test_records_that_arrive_held_explain_the_silence() -> None:

@@ -104,7 +104,7 @@ def test_unknown_is_a_dash_with_its_reason_and_no_zero(client: httpx.Client, pil
         "lamp-01", Stream.FOOTFALL, minute(now, 900), valid_s=0, flags=(Flag.OCCLUDED,),
         lines={"north": (None, None)},
     )  # fmt: skip
-    fault = {"sensor": "microphone", "state": "fault", "since": 0, "detail": "check the cable"}
+    fault = {"sensor": "noise", "state": "no_samples", "since": 0, "detail": "check the cable"}
     pilot.record("lamp-01", Stream.HEALTH, minute(now), sensors=Jsonb([fault]))
     page = read(client)
     assert f"north {DASH} no value" in page.text
