@@ -14,6 +14,7 @@ from contract.flags import Flag
 from contract.records import SensorState
 from contract.streams import Stream
 from server.ingest.announce import CHANNEL
+from server.ingest.connection import open_connection
 from server.ingest.inbound import LedgerKey
 from tests.server.ingest.testlab import KEY, NODE, NOW_MS, SPOOL, Lab, Wire
 
@@ -264,3 +265,12 @@ def test_a_nonce_comes_back_out_of_the_database(lab: Lab, wire: Wire) -> None:
     assert lab.rows("SELECT node_id, stream, nonce FROM batch_nonce") == [
         (NODE, "light", "n" * 16)
     ]  # fmt: skip
+
+
+def test_commits_are_durable_whatever_the_servers_default(lab: Lab) -> None:
+    lab.admin.execute("ALTER ROLE msl_ingest SET synchronous_commit = off")
+    try:
+        with open_connection(lab.dsn) as conn:
+            assert conn.execute("SHOW synchronous_commit").fetchone() == ("on",)
+    finally:
+        lab.admin.execute("ALTER ROLE msl_ingest RESET synchronous_commit")
