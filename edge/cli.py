@@ -182,6 +182,14 @@ def export(context: typer.Context) -> None:
     pass_on(command, context)
 
 
+@app.command(name="privacy-check", context_settings=PASSED_ON, add_help_option=False)
+def privacy_check(context: typer.Context) -> None:
+    """Try every way out of the process that sees pictures (msl-node privacy-check --help)."""
+    from edge.sensors.footfall.privacy_command import privacy_check as command
+
+    pass_on(command, context)
+
+
 def pass_on(command: Callable[..., None], context: typer.Context) -> None:
     """Run a sensor's own command; it lives beside its sensor and is imported only now."""
     own = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

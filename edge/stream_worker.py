@@ -75,6 +75,7 @@ class StreamWorker:
             new=feed.new_stats,
             emit=self._emit,
             splits=feed.splits,
+            least_s=feed.least_window_s,
             # Files on a clock of their own may be played again at the same time.
             covered_to_utc_s=0.0
             if isinstance(feed.clock, FastClock)

@@ -78,6 +78,7 @@ class Windower(Generic[T]):
         covered_to_utc_s: Wall time up to which an earlier run has reported.
         splits: A piece over a window's end stands for both sides, each with its share of the time
             (a lux value); else it belongs where its middle lies (counts, a slot of sound).
+        least_s: A window cut shorter than this says that nothing was measured, whatever was.
     """
 
     dur_s: float
@@ -87,6 +88,7 @@ class Windower(Generic[T]):
     emit: Callable[[Record, float | None], None]
     covered_to_utc_s: float = 0.0
     splits: bool = False
+    least_s: float = 0.0
     _open: _Window[T] | None = field(default=None, init=False)
     _offset_s: float = field(default=0.0, init=False)
     _seen_boot_s: float = field(default=0.0, init=False)
@@ -169,7 +171,8 @@ class Windower(Generic[T]):
 
     def _finish(self, window: _Window[T], dur_s: float) -> None:
         dur_s = round(dur_s, 3)
-        fields = window.content.record_fields()
+        content = window.content if dur_s >= self.least_s else self.new()
+        fields = content.record_fields()
         fields["valid_s"] = min(fields["valid_s"], dur_s)
         flags = [*fields.pop("flags"), *self._flags(window, dur_s)]
         if window.synced:

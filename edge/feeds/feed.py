@@ -33,6 +33,10 @@ class Feed(Protocol):
         """Whether a piece over a window's end may be shared by both windows."""
 
     @property
+    def least_window_s(self) -> float:
+        """A window shorter than this may not say what was measured."""
+
+    @property
     def ends(self) -> bool:
         """Whether it ends by itself: a file, or a scene of a given length."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from contract.limits import MIN_FOOTFALL_WINDOW_S
 from contract.streams import Stream
 from edge.clock import Clock, FastClock
 from edge.errors import SettingsError
@@ -41,6 +42,8 @@ class FootfallFeed:
         self.clock = clock
         self.geometry = geometry
         self.simulated = source.simulated
+        # Of people who pass now, a start or stop shows no shorter counts either; a film may.
+        self.least_window_s = float(MIN_FOOTFALL_WINDOW_S) if source.live else 0.0
         self.ends = source.kind is SourceKind.FILE or (
             source.kind is SourceKind.SCENE and source.option("seconds") > 0
         )

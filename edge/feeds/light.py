@@ -38,6 +38,7 @@ class LightFeed:
     splits = True
     ends = False
     rev_part = None
+    least_window_s = 0.0
     sens_db = None
 
     def __init__(

@@ -25,6 +25,7 @@ class NoiseFeed:
     stream = Stream.NOISE
     splits = False
     rev_part = None
+    least_window_s = 0.0
 
     def __init__(
         self,

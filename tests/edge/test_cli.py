@@ -16,7 +16,9 @@ def msl_node(*args: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-@pytest.mark.parametrize("command", ["run", "selftest", "settings", "simulate", "level", "count", "export"])
+@pytest.mark.parametrize(
+    "command", ["run", "selftest", "settings", "simulate", "level", "count", "export"]
+)
 def test_every_command_has_help_with_an_example(command: str) -> None:
     done = msl_node(command, "--help")
     assert done.returncode == 0

@@ -39,6 +39,7 @@ class FlakyFeed:
     ends = False
     simulated = True
     rev_part = None
+    least_window_s = 0.0
     sens_db = None
     attempts: int = 0
 

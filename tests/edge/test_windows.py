@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from contract.flags import Flag
 from contract.records import FootfallRecord, HealthRecord, Record
+from edge.feeds.footfall import footfall_feed
+from edge.settings import load
 from edge.windows import Piece, Windower
 from tests.edge.conftest import NOON_S, SetClock
 
@@ -205,6 +207,24 @@ def test_footfall_window_cut_short_is_valid_by_contract(clock: SetClock) -> None
     windower.add(Piece(clock.boot_s(), 3.0, None))
     windower.close()
     assert (out[0].dur_s, out[0].flags) == (3.0, [Flag.PARTIAL])
+
+
+def test_window_under_the_least_length_says_nothing(bench: Bench) -> None:
+    bench.windower.least_s = 50
+    bench.run(130)
+    bench.windower.close()
+    assert bench.spans == [(20, 40, 0), (60, 60, 60), (120, 30, 0)]
+
+
+@pytest.mark.parametrize(
+    ("source", "least_s"),
+    [("v4l2:/dev/video0", 300), ("rtsp://camera/1", 300), ("clip.avi", 0), ("scene:seed=1", 0)],
+)
+def test_live_cameras_give_no_count_of_less_than_five_minutes(source: str, least_s: float) -> None:
+    settings = load(None, ["node_id=park-1", f"footfall.source={source}"])
+    feed = footfall_feed(settings, SetClock())
+    assert feed is not None
+    assert feed.least_window_s == least_s
 
 
 def test_clock_change_of_a_country_is_no_event(clock: SetClock) -> None:
