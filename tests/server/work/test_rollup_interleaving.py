@@ -33,11 +33,11 @@ def background(work: Callable[[], object]) -> Iterator[None]:
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(work)
         yield
-        running.result(30)
+        running.result(120)
 
 
 def wait_until_blocked(db: psycopg.Connection, role: str) -> None:
-    for _ in range(200):
+    for _ in range(1200):
         waiting = db.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE usename = %s AND wait_event_type = 'Lock'",
             [role],
