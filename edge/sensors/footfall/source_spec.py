@@ -31,6 +31,7 @@ OPTIONS: dict[SourceKind, dict[str, float]] = {
         "fps": 5,
         "people": 6,
         "light": 1,
+        "groups": 0.3,
         "seconds": 0,
     },
 }

@@ -5,7 +5,7 @@ import pytest
 
 from edge.sensors.footfall.vision.detector import Detections
 from edge.sensors.footfall.vision.motion import Axis
-from edge.sensors.footfall.vision.tracker import LONGEST_HIDDEN_S, Tracker
+from edge.sensors.footfall.vision.tracker import CONFIRM_HITS, LONGEST_HIDDEN_S, Tracker
 
 FPS = 5.0
 
@@ -39,7 +39,9 @@ def test_a_walker_hidden_for_a_second_is_the_same_again() -> None:
 def test_a_walker_hidden_for_too_long_is_another() -> None:
     gap = range(10, 10 + int(LONGEST_HIDDEN_S * FPS) + 2)
     seen = follow([[] if n in gap else [person(20 + 8 * n)] for n in range(40)])
-    assert {track for frame in seen for track in frame} == {1, 2}
+    back = gap.stop
+    assert seen[back] == seen[back + 1] == {}  # unconfirmed, as anybody new
+    assert len(seen[back + CONFIRM_HITS]) == 1
 
 
 def test_two_who_meet_and_hide_each_other_keep_their_ways() -> None:
@@ -77,6 +79,13 @@ def test_prediction_is_where_a_confirmed_walker_will_be() -> None:
         tracker.update(Detections.sure([person(20 + 8 * n)]))
     (box,) = tracker.predict(1 / FPS)
     assert (box[0] + box[2]) / 2 == pytest.approx(20 + 8 * 20, abs=2)
+
+
+def test_ids_begin_anew_once_the_street_is_empty() -> None:
+    there = [[person(20 + 8 * n)] for n in range(6)]
+    gone: list[list[tuple[float, float, float, float]]] = [[] for _ in range(12)]
+    seen = follow(there + gone + there)
+    assert list(seen[-1]) == [1]
 
 
 def test_forgetting_empties_the_street() -> None:

@@ -111,6 +111,7 @@ class SceneSource:
             fps=self.fps,
             people_per_min=spec.option("people"),
             light=spec.option("light"),
+            groups=spec.option("groups"),
         )
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:

@@ -119,6 +119,8 @@ class Tracker:
         hidden = [track for track in waiting if track not in again and keeps(track)]
         new = [self._start(boxes[index]) for index in unmatched if not doubles(boxes[index], seen)]
         self._tracks = seen + hidden + new
+        if not self._tracks:
+            self._next_id = 1  # nothing ties one hour's people to the next
         return seen
 
     def _match(
