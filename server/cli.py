@@ -24,6 +24,7 @@ _ROOMS: dict[str, tuple[str, str]] = {
     "import": ("server.ingest.import_command", "app"),
     "dead-letters": ("server.ingest.command", "dead_letters"),
     "gaps": ("server.completeness.command", "app"),
+    "export": ("server.export.command", "app"),
     "work": ("server.work.command", "app"),
     "evaluate": ("server.evaluation.command", "app"),
     "serve": ("server.api.command", "app"),

@@ -1,0 +1,64 @@
+"""Counting how often an interval holds the truth and how often nothing is called something."""
+
+import math
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One run's estimate, interval and p, on the scale on which the truth is given."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """What `runs` runs of one method in one setting gave."""
+
+    method: str
+    setting: str
+    runs: int
+    refused: int
+    bias: float
+    coverage: float | None
+    false_positive: float
+
+    def monte_carlo_error(self, share: float) -> float:
+        """Standard error of a share of `runs`."""
+        return math.sqrt(max(share * (1 - share), 1e-9) / max(self.runs, 1))
+
+
+def tally(
+    method: str,
+    setting: str,
+    runs: int,
+    one_run: Callable[[np.random.Generator], Answer | None],
+    *,
+    truth: float,
+    null: Callable[[np.random.Generator], Answer | None] | None = None,
+    seed: int = 20260301,
+) -> Figures:
+    """Run with the effect for bias and coverage, and without for the false-positive rate.
+
+    With `truth` 0 one set of runs serves both. A run that refuses gives None and is counted.
+    """
+    answers = [one_run(np.random.default_rng([seed, i])) for i in range(runs)]
+    given = [answer for answer in answers if answer is not None]
+    nulls = given
+    if null is not None:
+        found = [null(np.random.default_rng([seed + 1, i])) for i in range(runs)]
+        nulls = [answer for answer in found if answer is not None]
+    bounded = [a for a in given if not (math.isinf(a.low) and math.isinf(a.high))]
+    return Figures(
+        method=method,
+        setting=setting,
+        runs=len(given),
+        refused=runs - len(given),
+        bias=float(np.mean([a.value for a in given])) - truth if given else math.nan,
+        coverage=float(np.mean([a.low <= truth <= a.high for a in given])) if bounded else None,
+        false_positive=float(np.mean([a.p <= 0.05 for a in nulls])) if nulls else math.nan,
+    )

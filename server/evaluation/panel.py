@@ -1,0 +1,113 @@
+"""Sites x times: outcomes with holes where nothing was measured, and who was treated from when."""
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from server.evaluation.errors import BadRequest, BadTable
+from server.evaluation.linear import Array
+from server.evaluation.table import Table, shown
+
+Mask = NDArray[np.bool_]
+TREATED_WORDS = {"1": 1.0, "treated": 1.0, "0": 0.0, "control": 0.0}
+
+
+class Panel(msgspec.Struct, frozen=True, kw_only=True):
+    """`y` (sites, times), NaN where not measured; `exposure` alike, or None; `treated` (sites,)."""
+
+    sites: list[str]
+    times: Array
+    y: Array
+    treated: Array
+    exposure: Array | None = None
+
+    def before(self, start: float) -> Mask:
+        """(times,) whether a time lies before the intervention."""
+        return np.asarray(self.times < start)
+
+
+def site_means(panel: Panel, mask: Mask, *, log: bool) -> Array:
+    """(sites,) mean over the masked times; with exposure the rate sum(count)/sum(exposure).
+
+    NaN for a site without a measurement there. `log` takes the logarithm, so that differences are
+    ratios; a rate of 0 has none and raises `BadRequest`.
+    """
+    y = panel.y[:, mask]
+    seen = np.isfinite(y)
+    if panel.exposure is not None:
+        seen &= np.isfinite(panel.exposure[:, mask])
+        weight = np.where(seen, panel.exposure[:, mask], 0.0).sum(axis=1)
+    else:
+        weight = seen.sum(axis=1).astype(np.float64)
+    total = np.where(seen, y, 0.0).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = np.where(weight > 0, total / weight, np.nan)
+    if not log:
+        return np.asarray(means, dtype=np.float64)
+    for site, mean in zip(panel.sites, means, strict=True):
+        if mean <= 0:
+            raise BadRequest(f"{site} has a mean of {mean:g}, which has no logarithm; use --scale"
+                             " level, or leave the site out")  # fmt: skip
+    return np.asarray(np.log(means), dtype=np.float64)
+
+
+def panel_from_table(
+    table: Table,
+    *,
+    unit: str,
+    time: str,
+    outcome: str,
+    treated: str,
+    exposure: str | None = None,
+    treated_units: list[str] | None = None,
+) -> Panel:
+    """A panel from long rows (unit, time, outcome). Each pair stands once; missing pairs are NaN.
+
+    `treated` names a column of 1/0 or treated/control, a site's arm being 1 if any of its rows is;
+    `treated_units` names the sites instead.
+    """
+    names, moments = table.labels(unit), table.times(time)[0]
+    values = table.numbers_or_nan(outcome)
+    sites, times = list(dict.fromkeys(names)), np.unique(moments)
+    row_of = {name: i for i, name in enumerate(sites)}
+    y = np.full((len(sites), len(times)), np.nan)
+    weights = None if exposure is None else np.full(y.shape, np.nan)
+    given = None if exposure is None else table.positive(exposure, missing_ok=True)
+    filled: set[tuple[int, int]] = set()
+    columns = np.searchsorted(times, moments)
+    for k, (line, name) in enumerate(zip(table.lines, names, strict=True)):
+        at = (row_of[name], int(columns[k]))
+        if at in filled:
+            raise BadTable(
+                f"{table.path.name} line {line}: {unit} {name} at {table.columns[time][k]} is there"
+                " twice; each pair must stand once"
+            )
+        filled.add(at)
+        y[at] = values[k]
+        if weights is not None and given is not None:
+            weights[at] = given[k]
+    arms = (
+        _named_arms(sites, treated_units)
+        if treated_units
+        else _column_arms(table, names, sites, treated)
+    )
+    return Panel(sites=sites, times=times, y=y, treated=arms, exposure=weights)
+
+
+def _named_arms(sites: list[str], treated_units: list[str]) -> Array:
+    for name in treated_units:
+        if name not in sites:
+            raise BadRequest(f"no unit {name!r}; there are {shown(sites)}")
+    return np.array([float(site in treated_units) for site in sites])
+
+
+def _column_arms(table: Table, names: list[str], sites: list[str], column: str) -> Array:
+    arms = dict.fromkeys(sites, 0.0)
+    for line, name, word in zip(table.lines, names, table.labels(column), strict=True):
+        if word.lower() not in TREATED_WORDS:
+            raise BadTable(
+                f"{table.path.name} line {line}: column {column} is {word!r}, not 1 or 0"
+                " (or treated, control)"
+            )
+        arms[name] = max(arms[name], TREATED_WORDS[word.lower()])
+    return np.array([arms[site] for site in sites])
