@@ -55,6 +55,6 @@ if ! .venv/bin/python -c 'import pip' 2> /dev/null; then
 fi
 say "installing Python packages into .venv (once; a minute or so) ..."
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --progress-bar off \
-    -c constraints.txt -e '.[edge,server,dev]'
+    -c constraints.txt -e '.[edge,server,export,dev]'
 touch "$stamp"
 say "setup complete"

@@ -16,6 +16,7 @@ from server.api.metrics import Measured, Metrics
 from server.console import routes as console
 from server.console.board import Board
 from server.console.live import Live
+from server.export import routes as export_routes
 
 DESCRIPTION = """
 Light, footfall and noise of public space, as measured and with what is known about them.
@@ -67,6 +68,7 @@ def create_app(
     install_error_handlers(app)
     for room in (health, node_routes, series_routes, registry_routes, dated_routes, console):
         app.include_router(room.router)
+    app.include_router(export_routes.router)
     app.mount("/static", console.static_files(), name="static")
     # A page of 500 nodes is 2.6 MB, and a tenth of it on the way to a phone; event streams are
     # left alone.
