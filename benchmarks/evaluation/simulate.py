@@ -195,7 +195,17 @@ def count_tables(runs: int) -> Iterator[Figures]:
         yield both("RIRR, exact", f"{mean:g} a cell, dispersion 1", runs, run(mean, 1.0, "exact"))
 
 
-def did_sites(runs: int) -> Iterator[Figures]:
+def did_few(runs: int) -> Iterator[Figures]:
+    """As many sites as a pilot has."""
+    yield from did_sites(runs, ((2, 6), (3, 6), (5, 8)))
+
+
+def did_many(runs: int) -> Iterator[Figures]:
+    """More sites than assignments can be gone through, and one treated among many."""
+    yield from did_sites(runs, ((1, 30), (10, 10)))
+
+
+def did_sites(runs: int, sites: tuple[tuple[int, int], ...]) -> Iterator[Figures]:
     """DiD of log rates over sites: randomisation, and Welch beside it."""
 
     def run(treated: int, control: int, missing: float, how: str) -> Callable[[float], Run]:
@@ -209,7 +219,7 @@ def did_sites(runs: int) -> Iterator[Figures]:
 
         return make
 
-    for treated, control in ((2, 6), (3, 6), (5, 8), (10, 10), (1, 30)):
+    for treated, control in sites:
         for missing in (0.0, 0.2) if (treated, control) == (5, 8) else (0.0,):
             setting = f"{treated} of {treated + control} sites" + (
                 f", {missing:.0%} missing" if missing else ""
@@ -336,7 +346,7 @@ def single_count(runs: int) -> Iterator[Figures]:
 
 
 GROUPS: dict[str, Callable[[int], Iterator[Figures]]] = {
-    "did": did_sites,
+    "did": did_few,
     "counts": count_tables,
     "count2x2": single_count,
     "sc": synthetic,
@@ -344,4 +354,5 @@ GROUPS: dict[str, Callable[[int], Iterator[Figures]]] = {
     "its": its_linear,
     "count-its": its_counts,
     "bsts": bayes,
+    "did-many": did_many,
 }

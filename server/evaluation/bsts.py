@@ -5,6 +5,8 @@ noise, the level a random walk, the regression under spike and slab so that cont
 drop out. 2,000 draws of a hundred points take about a second.
 """
 
+import math
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,8 @@ _EXPECTED_R2 = 0.8
 _PRIOR_DF = 50.0
 _INFORMATION_WEIGHT = 0.01
 _DIAGONAL_SHRINKAGE = 0.5
+# Sets of controls whose algebra is kept at a time.
+_SETS_KEPT = 2000
 
 
 class BstsRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -278,6 +282,7 @@ class _SpikeSlab:
         chance = min(_EXPECTED_MODEL_SIZE / choices, 1 - 1e-9)
         self.log_odds = np.log(chance / (1 - chance)) if choices > _EXPECTED_MODEL_SIZE else np.inf
         self.inside = usable & (~self.free | np.isinf(self.log_odds))
+        self.seen: dict[bytes, tuple[NDArray[np.int64], Array, float]] = {}
         self.prior_noise2 = 1 - _EXPECTED_R2 if k - always else 1.0
         self.df = _PRIOR_DF if k - always else 0.01
 
@@ -286,18 +291,33 @@ class _SpikeSlab:
         xty, yty = self.x.T @ target, float(target @ target)
         if np.isfinite(self.log_odds):
             self._flip(rng, xty, yty, len(target))
-        inside = np.flatnonzero(self.inside)
+        inside, root, _ = self._model()
+        half = root @ xty[inside]
+        base = self.df * self.prior_noise2 + yty - float(half @ half)
+        noise2 = base / 2 / rng.gamma((self.df + len(target)) / 2)
         beta = np.zeros(self.k)
-        base = self.df * self.prior_noise2 + yty
-        if len(inside) == 0:
-            return beta, float(base / 2 / rng.gamma((self.df + len(target)) / 2))
-        precision = (self.gram + self.prior)[np.ix_(inside, inside)]
-        lower = np.linalg.cholesky(precision)
-        half = np.linalg.solve(lower, xty[inside])
-        noise2 = float((base - half @ half) / 2 / rng.gamma((self.df + len(target)) / 2))
-        wobble = np.sqrt(noise2) * rng.standard_normal(len(inside))
-        beta[inside] = np.linalg.solve(lower.T, half + wobble)
-        return beta, noise2
+        beta[inside] = root.T @ (half + np.sqrt(noise2) * rng.standard_normal(len(inside)))
+        return beta, float(noise2)
+
+    def _model(self) -> tuple[NDArray[np.int64], Array, float]:
+        """What a set of controls needs, kept for the sets that come again and again.
+
+        Their indices, the inverse root R of X'X + prior (R'R its inverse), and the log evidence's
+        determinants and prior odds.
+        """
+        key = self.inside.tobytes()
+        if key not in self.seen:
+            if len(self.seen) >= _SETS_KEPT:
+                self.seen.clear()
+            inside = np.flatnonzero(self.inside)
+            prior = self.prior[np.ix_(inside, inside)]
+            lower = np.linalg.cholesky(self.gram[np.ix_(inside, inside)] + prior)
+            free = int(self.inside[self.free].sum())
+            odds = free * self.log_odds if np.isfinite(self.log_odds) else 0.0
+            spread = float(np.sum(np.log(np.diag(lower))))
+            terms = odds + 0.5 * float(np.linalg.slogdet(prior)[1]) - spread
+            self.seen[key] = (inside, np.asarray(np.linalg.inv(lower), dtype=np.float64), terms)
+        return self.seen[key]
 
     def _flip(self, rng: np.random.Generator, xty: Array, yty: float, n: int) -> None:
         """Each free control in or out, by the odds with coefficients and noise integrated out."""
@@ -312,14 +332,7 @@ class _SpikeSlab:
                 self.inside[j] = not self.inside[j]
 
     def _log_evidence(self, xty: Array, yty: float, n: int) -> float:
-        inside = np.flatnonzero(self.inside)
-        weight = float(self.inside[self.free].sum()) * self.log_odds
-        base = self.df * self.prior_noise2 + yty
-        if len(inside) == 0:
-            return weight - 0.5 * (self.df + n) * float(np.log(base))
-        prior = self.prior[np.ix_(inside, inside)]
-        lower = np.linalg.cholesky(self.gram[np.ix_(inside, inside)] + prior)
-        half = np.linalg.solve(lower, xty[inside])
-        log_det = 2 * float(np.sum(np.log(np.diag(lower))))
-        fit = -0.5 * (self.df + n) * float(np.log(base - half @ half))
-        return weight + 0.5 * float(np.linalg.slogdet(prior)[1]) - 0.5 * log_det + fit
+        inside, root, terms = self._model()
+        half = root @ xty[inside]
+        base = self.df * self.prior_noise2 + yty - float(half @ half)
+        return terms - 0.5 * (self.df + n) * math.log(base)

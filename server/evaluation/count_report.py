@@ -119,7 +119,7 @@ def _rirr_rows(
 def _cautious(
     headline: Estimate, beside: list[Estimate], phi: float
 ) -> tuple[float | None, str]:  # fmt: skip
-    """The headline's p; where it is exact but counts vary more than Poisson's, the larger of two."""
+    """The headline's p; the larger of two where it is exact and counts vary more than Poisson's."""
     if headline.model != "exact conditional" or phi <= 1:
         return headline.p, headline.model
     other = beside[0]
