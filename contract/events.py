@@ -70,6 +70,8 @@ class Calibration(Body, tag="calibration", kw_only=True, forbid_unknown_fields=T
     """A calibration as measured on site; the server turns it into a dated row.
 
     Light: corrected = gain x reading + offset (lx). Noise: corrected = reading + offset (dB).
+    `as_found` is the raw reading of the reference, `as_left` the corrected one; `drift` is how much
+    more the raw reading shows than at the node's calibration before: dB (noise), share (light).
     """
 
     quantity: Literal["light", "noise"]
@@ -77,6 +79,7 @@ class Calibration(Body, tag="calibration", kw_only=True, forbid_unknown_fields=T
     offset: Annotated[float, Meta(ge=-100_000, le=100_000)] = 0.0
     as_found: float | None = None
     as_left: float | None = None
+    drift: float | None = None
     uncertainty: Annotated[float, Meta(ge=0, le=100_000)] | None = None
     reference: f.Text
     operator: f.Text | None = None

@@ -175,6 +175,14 @@ def model(context: typer.Context) -> None:
 
 
 @app.command(context_settings=PASSED_ON, add_help_option=False)
+def calibrate(context: typer.Context) -> None:
+    """Calibrate light or noise against a reference (msl-node calibrate --help)."""
+    from edge.calibrate_command import calibrate as commands
+
+    commands(args=context.args, prog_name=context.command_path)
+
+
+@app.command(context_settings=PASSED_ON, add_help_option=False)
 def export(context: typer.Context) -> None:
     """Carry the spool of a node without uplink on a stick (msl-node export --help)."""
     from edge.export_command import export as command

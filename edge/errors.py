@@ -26,5 +26,9 @@ class SourceError(SensorError, OSError):
     state = "no_source"
 
 
+class CalibrationRefused(NodeError):
+    """A reference measurement lies outside its limits; nothing was recorded."""
+
+
 class SettingsError(NodeError, ValueError):
     """A setting is unknown, missing or out of range."""

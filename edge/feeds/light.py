@@ -78,8 +78,15 @@ class _Stats(LightStats):
             super().add(sample, seconds)
 
 
-def light_feed(settings: Settings, clock: Clock) -> LightFeed | None:
-    """The light sensor that the settings name, or None."""
+def light_feed(
+    settings: Settings, clock: Clock, lux: Callable[[float], float] | None = None
+) -> LightFeed | None:
+    """The light sensor that the settings name, or None.
+
+    Args:
+        lux: What falls on an emulated sensor's dome at a UTC second; the street's light unless
+            given.
+    """
     source = settings.text("light.source")
     if source == "off":
         return None
@@ -91,28 +98,39 @@ def light_feed(settings: Settings, clock: Clock) -> LightFeed | None:
     if not source.startswith(EMULATED):
         bus = settings.integer("light.bus")
         return LightFeed(part, lambda: open_bus(bus), clock, simulated=False)
-    emulated_bus = _emulated_bus(part, settings, clock)
+    emulated_bus = _emulated_bus(part, settings, clock, lux or _street(settings))
     return LightFeed(part, lambda: emulated_bus, clock, simulated=True)
 
 
-def _emulated_bus(part: str, settings: Settings, clock: Clock) -> Any:
-    from edge.sensors.light import bh1750, opt3001, veml7700
-    from edge.simulate.i2c_bus import EmulatedI2cBus
-    from edge.simulate.i2c_light_parts import EmulatedBh1750, EmulatedOpt3001, EmulatedVeml7700
+def _street(settings: Settings) -> Callable[[float], float]:
     from edge.simulate.lux_profiles import StreetLightProfile
 
-    street = StreetLightProfile(
+    return StreetLightProfile(
         latitude_deg=settings.number("latitude_deg"),
         longitude_deg=settings.number("longitude_deg"),
         lamp_lx=settings.number("light.lamp_lx"),
         lamp_works=settings.flag("light.lamp_works"),
         seed=settings.integer("seed"),
     )
+
+
+def _emulated_bus(
+    part: str, settings: Settings, clock: Clock, lux: Callable[[float], float]
+) -> Any:
+    from edge.sensors.light import bh1750, opt3001, veml7700
+    from edge.simulate.i2c_bus import EmulatedI2cBus
+    from edge.simulate.i2c_light_parts import EmulatedBh1750, EmulatedOpt3001, EmulatedVeml7700
+
+    dome_share = settings.number("light.dome_share")
+
+    def under_dome(utc_s: float) -> float:
+        return dome_share * lux(utc_s)
+
     bus = EmulatedI2cBus()
     if part == "opt3001":
-        bus.plug(opt3001.ADDRESS, EmulatedOpt3001(street, clock))
+        bus.plug(opt3001.ADDRESS, EmulatedOpt3001(under_dome, clock))
     elif part == "veml7700":
-        bus.plug(veml7700.ADDRESS, EmulatedVeml7700(street, clock))
+        bus.plug(veml7700.ADDRESS, EmulatedVeml7700(under_dome, clock))
     else:
-        bus.plug(bh1750.ADDRESS, EmulatedBh1750(street, clock))
+        bus.plug(bh1750.ADDRESS, EmulatedBh1750(under_dome, clock))
     return bus

@@ -1,7 +1,7 @@
 """Noise: a microphone through ALSA, a WAV file, or an emulated street."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract.streams import Stream
 from edge.clock import Clock
@@ -12,6 +12,9 @@ from edge.sensors.noise.sensor import NoisePiece, NoiseSensor
 from edge.sensors.noise.stats import NoiseStats
 from edge.settings import Settings
 from edge.windows import Piece
+
+if TYPE_CHECKING:
+    from edge.simulate.pcm_street import Sound
 
 
 class NoiseFeed:
@@ -78,8 +81,14 @@ class _Window:
         return self._stats.record_fields()
 
 
-def noise_feed(settings: Settings, clock: Clock) -> NoiseFeed | None:
-    """The microphone that the settings name, or None."""
+def noise_feed(
+    settings: Settings, clock: Clock, calibrator_db: float | None = None
+) -> NoiseFeed | None:
+    """The microphone that the settings name, or None.
+
+    Args:
+        calibrator_db: Level of a 1 kHz calibrator on an emulated microphone, instead of the street.
+    """
     source = settings.text("noise.source")
     if source == "off":
         return None
@@ -89,7 +98,9 @@ def noise_feed(settings: Settings, clock: Clock) -> NoiseFeed | None:
             f"noise.source is {source!r}; expected off, alsa:DEVICE, wav:FILE or emulated"
         )
     sens_db = settings.number("noise.sens_db")
-    openers = {"alsa": _alsa, "wav": _wav, "emulated": _emulated}
+    openers = {"alsa": _alsa, "wav": _wav, "emulated": _street}
+    if calibrator_db is not None:
+        openers["emulated"] = lambda *_: _calibrator(calibrator_db, settings, clock)
     return NoiseFeed(
         lambda: openers[kind](target, settings, clock),
         sens_db,
@@ -116,15 +127,32 @@ def _wav(file: str, settings: Settings, clock: Clock) -> PcmSource:
     return WavSource(settings.base / file, clock)
 
 
-def _emulated(_: str, settings: Settings, clock: Clock) -> PcmSource:
-    from edge.simulate.pcm_microphone import EmulatedMicrophone
+def _street(_: str, settings: Settings, clock: Clock) -> PcmSource:
     from edge.simulate.pcm_street import StreetSound
 
-    sample_rate_hz = settings.integer("noise.sample_rate_hz")
     sound = StreetSound(
-        sample_rate_hz,
-        settings.number("noise.sens_db"),
+        settings.integer("noise.sample_rate_hz"),
+        _true_sens_db(settings),
         seed=settings.integer("seed"),
         longitude_deg=settings.number("longitude_deg"),
     )
+    return _microphone(sound, settings, clock)
+
+
+def _calibrator(level_db: float, settings: Settings, clock: Clock) -> PcmSource:
+    from edge.simulate.pcm_street import Tone
+
+    tone = Tone(settings.integer("noise.sample_rate_hz"), _true_sens_db(settings), level_db)
+    return _microphone(tone, settings, clock)
+
+
+def _microphone(sound: "Sound", settings: Settings, clock: Clock) -> PcmSource:
+    from edge.simulate.pcm_microphone import EmulatedMicrophone
+
+    sample_rate_hz = settings.integer("noise.sample_rate_hz")
     return EmulatedMicrophone(sound, clock, sample_rate_hz=sample_rate_hz)
+
+
+def _true_sens_db(settings: Settings) -> float:
+    """Level of a full-scale sine at the emulated microphone, which its datasheet may get wrong."""
+    return settings.number("noise.sens_db") - settings.number("noise.mic_error_db")
