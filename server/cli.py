@@ -18,6 +18,7 @@ from server.errors import MslError
 # Command: module, and the Typer app in it.
 _ROOMS: dict[str, tuple[str, str]] = {
     "demo": ("server.demo.command", "app"),
+    "doctor": ("server.doctor.command", "app"),
     "migrate": ("server.db.command", "app"),
     "settings": ("server.settings_command", "app"),
     "ingest": ("server.ingest.command", "app"),

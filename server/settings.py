@@ -53,6 +53,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     broker_ca_file: Annotated[str | None, _help("certificate of the authority it trusts")] = None
     broker_cert_file: Annotated[str | None, _help("this process's own certificate")] = None
     broker_key_file: Annotated[str | None, _help("and its private key")] = None
+    probe_cert_file: Annotated[
+        str | None, _help("certificate that msl doctor logs in with (srv-probe)")
+    ] = None
+    probe_key_file: Annotated[str | None, _help("and its private key")] = None
 
     # Ingest
     ingest_batch_rows: Annotated[
@@ -102,6 +106,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retention_event_days: Annotated[int, _help("how long events are kept", "d", ge=2)] = 1825
 
     # Watching the processes
+    data_dir: Annotated[
+        str | None, _help("where the database lies on this machine, for msl doctor")
+    ] = None
     metrics_host: Annotated[str, _help("address on which the processes show their metrics")] = (
         "127.0.0.1"
     )

@@ -16,7 +16,7 @@ from server.work.tasks import Task
 
 CHANNEL = "msl_work"
 # Any number that nothing else in this database locks.
-_LOCK_KEY = 7_301_201_468
+LOCK_KEY = 7_301_201_468
 _STANDBY_S = 5.0
 _RECONNECT_S = (1.0, 2.0, 5.0, 10.0)
 # Wakes that come thick are answered once.
@@ -126,5 +126,5 @@ class Worker:
 
 
 def _try_lock(conn: psycopg.Connection) -> bool:
-    row = conn.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK_KEY]).fetchone()
+    row = conn.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY]).fetchone()
     return row is not None and bool(row[0])
