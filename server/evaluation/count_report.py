@@ -113,14 +113,16 @@ def _rirr_rows(
         return rows
     exact = exact_rirr(treated, control, level=level)
     small = min(*treated.counts(), *control.counts()) < SMALL_CELL
-    return [exact, *rows] if small else [*rows, exact]
+    if not small:
+        return [*rows, exact]
+    return [exact_rirr(treated, control, level=level, mid_p=True), *rows, exact]
 
 
 def _cautious(
     headline: Estimate, beside: list[Estimate], phi: float
 ) -> tuple[float | None, str]:  # fmt: skip
     """The headline's p; the larger of two where it is exact and counts vary more than Poisson's."""
-    if headline.model != "exact conditional" or phi <= 1:
+    if not headline.model.startswith("exact") or phi <= 1:
         return headline.p, headline.model
     other = beside[0]
     if headline.p is None or other.p is None or other.p <= headline.p:

@@ -74,12 +74,17 @@ def ratio_estimate(
     )
 
 
-def exact_rirr(treated: Cells, control: Cells, *, level: float) -> Estimate:
+def exact_rirr(
+    treated: Cells, control: Cells, *, level: float, mid_p: bool = False
+) -> Estimate:  # fmt: skip
     """RIRR given the table's margins: noncentral hypergeometric, no approximation.
 
     Four Poisson counts given both margins follow Fisher's noncentral hypergeometric law with odds
     RIRR x exposure ratio (Lehmann & Romano 2005, 4.5). Value: the conditional maximum likelihood;
-    interval: both tails at (1 - level)/2; p: twice the smaller tail. Takes dispersion 1.
+    interval: both tails at (1 - level)/2; p: twice the smaller tail. With `mid_p` the observed
+    table counts half in each tail (Lancaster 1961; Hirji 2006, Exact Analysis of Discrete Data):
+    the plain tails hold the truth more often than `level` says, these about as often. Takes
+    dispersion 1.
     """
     a, b = (round(v) for v in treated.counts())
     c, d = (round(v) for v in control.counts())
@@ -88,7 +93,7 @@ def exact_rirr(treated: Cells, control: Cells, *, level: float) -> Estimate:
         / (treated.before_exposure * control.after_exposure)
     )  # fmt: skip
     low_b, high_b = max(0, b - c), min(b + d, a + b)
-    tail = (1 - level) / 2
+    tail, half = (1 - level) / 2, 0.5 if mid_p else 0.0
     support = np.arange(low_b, high_b + 1)
     log_ways = -sum(
         special.gammaln(part + 1)
@@ -101,10 +106,12 @@ def exact_rirr(treated: Cells, control: Cells, *, level: float) -> Estimate:
         return np.asarray(shares / shares.sum(), dtype=np.float64)
 
     def at_most(log_odds: float) -> float:
-        return float(law(log_odds)[: b - low_b + 1].sum())
+        shares = law(log_odds)
+        return float(shares[: b - low_b + 1].sum() - half * shares[b - low_b])
 
     def at_least(log_odds: float) -> float:
-        return float(law(log_odds)[b - low_b :].sum())
+        shares = law(log_odds)
+        return float(shares[b - low_b :].sum() - half * shares[b - low_b])
 
     def root(share: Callable[[float], float], wanted: float) -> float:
         return float(np.exp(optimize.brentq(lambda x: share(x) - wanted, -20, 20))) / exposures
@@ -125,7 +132,7 @@ def exact_rirr(treated: Cells, control: Cells, *, level: float) -> Estimate:
         high=np.inf if b == high_b else root(at_most, tail),
         level=level,
         p=min(1.0, 2 * min(at_most(null), at_least(null))),
-        model="exact conditional",
+        model="exact conditional, mid-p" if mid_p else "exact conditional",
     )
 
 

@@ -138,7 +138,7 @@ def _welch(inside: Array, outside: Array, level: float, log: bool) -> list[Estim
 def _cell_means(panel: Panel, before: Mask, level: float) -> list[Estimate]:
     """The four cell means and their double difference, over every measurement.
 
-    As Card & Krueger 1994 (AER 84:772), table 3: rows are taken as independent.
+    As Card & Krueger 1994 (AER 84:772), table 3.
     """
     cells: dict[str, Array] = {}
     for arm, mark in (("treated", 1.0), ("control", 0.0)):
@@ -155,11 +155,29 @@ def _cell_means(panel: Panel, before: Mask, level: float) -> list[Estimate]:
     )  # fmt: skip
     if min(len(values) for values in cells.values()) < 2:
         return rows
-    se = float(np.sqrt(sum(float(v.var(ddof=1)) / len(v) for v in cells.values())))
+    se = _clustered_se(panel, before)
     low, high, p = t_interval(value, se, np.inf, level) if se > 0 else (np.nan, np.nan, np.nan)
     pooled = estimate("did", value, "outcome", se=se, low=low, high=high, p=p, level=level,
                       model="all measurements, cell means")  # fmt: skip
     return [pooled, *rows]
+
+
+def _clustered_se(panel: Panel, before: Mask) -> float:
+    """Standard error of the double difference of cell means, each site a cluster (Liang & Zeger).
+
+    A site's deviations before and after are summed before they are squared, so that a site that is
+    always high doesn't count as noise; times G/(G - 1).
+    """
+    total = np.zeros(len(panel.sites))
+    for mark in (1.0, 0.0):
+        mine = panel.treated == mark
+        for mask, sign in ((before, -1.0), (~before, 1.0)):
+            y = panel.y[mine][:, mask]
+            seen = np.isfinite(y)
+            centred = np.where(seen, y - y[seen].mean(), 0.0)
+            total[mine] += sign * centred.sum(axis=1) / seen.sum()
+    sites = len(total)
+    return float(np.sqrt(total @ total * sites / (sites - 1)))
 
 
 def event_study(request: DidRequest) -> list[Estimate]:

@@ -89,7 +89,7 @@ def panel_from_table(
     arms = (
         _named_arms(sites, treated_units)
         if treated_units
-        else _column_arms(table, names, sites, treated)
+        else _column_arms(table, names, sites, treated, moments)
     )
     return Panel(sites=sites, times=times, y=y, treated=arms, exposure=weights)
 
@@ -101,13 +101,33 @@ def _named_arms(sites: list[str], treated_units: list[str]) -> Array:
     return np.array([float(site in treated_units) for site in sites])
 
 
-def _column_arms(table: Table, names: list[str], sites: list[str], column: str) -> Array:
+def _column_arms(
+    table: Table, names: list[str], sites: list[str], column: str, moments: Array
+) -> Array:
+    """1 for sites that are treated at any time; raises `BadRequest` when they begin apart.
+
+    A column that is 1 only from the start on is fine as long as all begin together: with staggered
+    starts, sites treated early would serve as controls for later ones (Goodman-Bacon 2021, J
+    Econometrics 225:254).
+    """
     arms = dict.fromkeys(sites, 0.0)
-    for line, name, word in zip(table.lines, names, table.labels(column), strict=True):
+    begins: dict[str, float] = {}
+    untreated_rows: set[str] = set()
+    for k, (name, word) in enumerate(zip(names, table.labels(column), strict=True)):
         if word.lower() not in TREATED_WORDS:
             raise BadTable(
-                f"{table.path.name} line {line}: column {column} is {word!r}, not 1 or 0"
+                f"{table.path.name} line {table.lines[k]}: column {column} is {word!r}, not 1 or 0"
                 " (or treated, control)"
             )
-        arms[name] = max(arms[name], TREATED_WORDS[word.lower()])
+        if TREATED_WORDS[word.lower()]:
+            arms[name] = 1.0
+            begins[name] = min(begins.get(name, np.inf), float(moments[k]))
+        else:
+            untreated_rows.add(name)
+    starts = {begins[name] for name in begins if name in untreated_rows}
+    if len(starts) > 1:
+        raise BadRequest(
+            f"column {column}: treated sites begin at {len(starts)} different times; evaluate each"
+            " wave alone, with sites never treated as controls"
+        )
     return np.array([arms[site] for site in sites])

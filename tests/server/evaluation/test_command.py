@@ -98,6 +98,15 @@ def test_did_and_sc_on_one_panel(cli: CliRunner, tmp_path: Path) -> None:
     assert single["diagnostics"]["of"] == 13
 
 
+def test_staggered_starts_are_refused(cli: CliRunner, tmp_path: Path) -> None:
+    lines = ["unit,time,y,treated"]
+    for i, start in enumerate((5, 8, 99, 99)):
+        lines += [f"u{i},{t},{t + i},{int(t >= start)}" for t in range(12)]
+    with pytest.raises(BadRequest, match="treated sites begin at 2 different times"):
+        cli.invoke(app, ["did", write(tmp_path, "\n".join(lines)), "--at", "5"],
+                   catch_exceptions=False)  # fmt: skip
+
+
 def test_bsts_takes_every_other_column_as_control(cli: CliRunner, tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     lines = ["day,y,park,quay"]
