@@ -23,6 +23,8 @@ _LONGEST_DAY = timedelta(hours=26)
 
 # What `<stream>_1h_now` adds up to, without the epochs that make its marked hours slow to read:
 # kept hours, and hours that are marked from raw. Both halves see the same marks.
+# A node that sends what it kept has records from before it was first heard of: they count, so the
+# time in which they were made is due as well.
 _VALID_TODAY = """
 WITH today AS (
     SELECT * FROM unnest(%(node_ids)s::text[], %(days)s::date[], %(midnights)s::timestamptz[])
@@ -30,7 +32,14 @@ WITH today AS (
 ), marked AS (
     SELECT DISTINCT node_id, hour FROM rollup_mark WHERE stream = %(stream)s AND hour >= %(since)s
 )
-SELECT node_id, sum(valid_s) FROM (
+SELECT node_id, sum(valid_s), (
+    SELECT first.t FROM today, LATERAL (
+        SELECT r.t FROM {stream}_raw r
+        WHERE r.node_id = today.node_id AND r.t >= today.midnight AND r.t >= %(since)s
+        ORDER BY r.t LIMIT 1
+    ) first
+    WHERE today.node_id = hours.node_id
+) FROM (
     SELECT k.node_id, k.valid_s
     FROM {stream}_1h_kept k JOIN today ON today.node_id = k.node_id AND today.day = k.local_day
     WHERE k.hour >= %(since)s AND (k.node_id, k.hour) NOT IN (SELECT node_id, hour FROM marked)
@@ -59,10 +68,12 @@ class Span:
 def spans_today(
     at: datetime, zones: Mapping[str, str | None], first_seen: Mapping[str, datetime]
 ) -> dict[str, Span]:
-    """For every node that was ever heard of, from when its day counts."""
+    """For every node of `zones` that was ever heard of, from when its day counts."""
     spans = {}
     for node_id, first in first_seen.items():
-        midnight = midnight_before(at, zones.get(node_id))
+        if node_id not in zones:
+            continue
+        midnight = midnight_before(at, zones[node_id])
         began = midnight.astimezone(UTC)
         spans[node_id] = Span(midnight.date(), began, max(began, first))
     return spans
@@ -78,22 +89,22 @@ class CoverageToday:
     """Coverage by node and stream, kept for a minute: it moves by a percent in that time."""
 
     def __init__(self) -> None:
-        self._memo: Memo[dict[str, dict[Stream, float]]] = Memo(KEEP_S)
+        self._memo: Memo[dict[str, dict[Stream, float]] | None] = Memo(KEEP_S)
 
     def load(
         self, conn: psycopg.Connection[Any], at: datetime, spans: Mapping[str, Span]
-    ) -> dict[str, dict[Stream, float]]:
-        """Seconds measured / seconds due today, 0 to 1; absent: nothing due yet, or not known.
+    ) -> dict[str, dict[Stream, float]] | None:
+        """Seconds measured / seconds due today, 0 to 1; absent: nothing due yet.
 
         With a worker that stands still every hour of today is marked, and adding them up takes too
-        long: then coverage is not known, and all the rest is.
+        long: then coverage is not known (None), and all the rest is.
         """
         return self._memo.get(lambda: _load_in_time(conn, at, spans))
 
 
 def _load_in_time(
     conn: psycopg.Connection[Any], at: datetime, spans: Mapping[str, Span]
-) -> dict[str, dict[Stream, float]]:
+) -> dict[str, dict[Stream, float]] | None:
     try:
         with conn.transaction():
             conn.execute(f"SET LOCAL statement_timeout = '{TIMEOUT_S}s'")
@@ -103,7 +114,7 @@ def _load_in_time(
             "coverage of today not known: marked hours take over %s s; does msl work run?",
             TIMEOUT_S,
         )
-        return {}
+        return None
 
 
 def coverage_today(
@@ -119,11 +130,13 @@ def coverage_today(
     }
     for stream in MEASURED_STREAMS:
         rows = conn.execute(_VALID_TODAY.format(stream=stream), {**keys, "stream": stream})
-        valid_s = dict(rows.fetchall())
+        measured = {node_id: (valid_s or 0.0, t) for node_id, valid_s, t in rows.fetchall()}
         for node_id, span in spans.items():
-            due_s = (_last_close(stream, at) - span.since).total_seconds()
+            valid_s, first_t = measured.get(node_id, (0.0, None))
+            since = min(span.since, first_t or span.since)
+            due_s = (_last_close(stream, at) - since).total_seconds()
             if due_s > 0:
-                found[node_id][stream] = min((valid_s.get(node_id) or 0.0) / due_s, 1.0)
+                found[node_id][stream] = min(valid_s / due_s, 1.0)
     return found
 
 

@@ -124,7 +124,7 @@ class Node:
     latest: dict[Stream, LatestRecord] = field(default_factory=dict)
     sensors: tuple[SensorNote, ...] = ()
     calibrations: tuple[Calibration, ...] = ()
-    coverage: dict[Stream, float] = field(default_factory=dict)
+    coverage: dict[Stream, float] | None = field(default_factory=dict)  # None: not known now
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +151,11 @@ def load_fleet(
         ledger = _ledger(conn, node_ids)
         latest, sensors = _latest(conn, node_ids, at - LOOK_BACK)
         calibrations = _calibrations(conn, node_ids)
-    covered: dict[str, dict[Stream, float]] = {}
+    covered: dict[str, dict[Stream, float]] | None = {}
     if coverage is not None:
-        spans = spans_today(at, {row.node_id: row.tz for row in rows}, _first_seen(ledger))
-        covered = coverage.load(conn, at, spans)
+        # Nothing is due of a retired node.
+        zones = {row.node_id: row.tz for row in rows if row.state != "retired"}
+        covered = coverage.load(conn, at, spans_today(at, zones, _first_seen(ledger)))
     return Fleet(
         at,
         tuple(
@@ -164,7 +165,7 @@ def load_fleet(
                 latest.get(row.node_id, {}),
                 sensors.get(row.node_id, ()),
                 tuple(calibrations.get(row.node_id, ())),
-                covered.get(row.node_id, {}),
+                None if covered is None else covered.get(row.node_id, {}),
             )
             for row in rows
         ),

@@ -56,7 +56,7 @@ def _freshness(node: Node, stream: Stream, at: datetime) -> models.StreamFreshne
         held_reason=state.held_reason,
         rejected_n=entry.rejected_n if entry else 0,
         lost_n=entry.lost_n if entry else 0,
-        coverage_today=node.coverage.get(stream),
+        coverage_today=(node.coverage or {}).get(stream),
     )
 
 

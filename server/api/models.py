@@ -39,8 +39,8 @@ class StreamFreshness(BaseModel):
     lost_n: int = Field(description="records that the node itself declared lost")
     coverage_today: float | None = Field(
         default=None,
-        description="seconds measured / seconds since midnight at the site, 0 to 1;"
-        " null where it can't be said",
+        description="seconds measured / seconds due since midnight at the site, or since the node's"
+        " first sign of life, up to a minute ago; 0 to 1; null: nothing due, or not known now",
     )
 
 

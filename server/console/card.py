@@ -1,6 +1,6 @@
 """What one node's card says, worked out before the template sees it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -69,6 +69,8 @@ def make_card(node: Node, sketches: dict[Stream, Sketch], at: datetime, zone: Zo
     """Everything the card says about `node` at `at`, in the time of its site."""
     link, heard_at = node_link(node, at)
     said = wording.say_link(link, heard_at, at, zone)
+    if node.row.state == "retired" and said.mark is Mark.BAD:
+        said = replace(said, mark=Mark.OFF)  # what is gone for good is in no list of troubles
     rows = tuple(_row(node, stream, sketches.get(stream), at, zone) for stream in SHOWN)
     marks = {said.mark, *(row.saying.mark for row in rows)}
     mark = next(m for m in _LOUDNESS if m in marks)
@@ -104,7 +106,6 @@ def _any_simulated(node: Node) -> bool:
 def _row(node: Node, stream: Stream, sketch: Sketch | None, at: datetime, zone: ZoneInfo) -> Row:
     state, record = stream_state(node, stream, at), node.latest.get(stream)
     flags = bits_to_flags(record.flags) if record else []
-    coverage = node.coverage.get(stream)
     return Row(
         key=stream.value,
         name=wording.STREAM_NAMES[stream],
@@ -114,7 +115,7 @@ def _row(node: Node, stream: Stream, sketch: Sketch | None, at: datetime, zone: 
         stale=state.condition not in (Condition.OK, Condition.BLIND),
         measured_at=record.closes_at if record else None,
         measured_text=wording.clock(record.closes_at, at, zone) if record else "",
-        coverage=_coverage(coverage) if stream in MEASURED_STREAMS else "",
+        coverage=_coverage(node, stream),
         notes=_notes(node, stream, record),
         losses=_losses(node, stream),
         flags=tuple((f.value, MEANING[f]) for f in flags if f not in wording.QUIET_FLAGS),
@@ -123,10 +124,15 @@ def _row(node: Node, stream: Stream, sketch: Sketch | None, at: datetime, zone: 
     )
 
 
-def _coverage(share: float | None) -> str:
-    if share is None:
+def _coverage(node: Node, stream: Stream) -> str:
+    """How much of what was due today was measured; empty where nothing ever is."""
+    if stream not in MEASURED_STREAMS or node.row.state == "retired":
+        return ""
+    if node.coverage is None:
+        return "share measured today: not known now"
+    if stream not in node.coverage:
         return "nothing due yet today"
-    return f"{wording.share(share)} measured today"
+    return f"{wording.share(node.coverage[stream])} measured today"
 
 
 def _notes(node: Node, stream: Stream, record: LatestRecord | None) -> tuple[str, ...]:
@@ -135,10 +141,16 @@ def _notes(node: Node, stream: Stream, record: LatestRecord | None) -> tuple[str
         return ()
     notes = []
     if stream is Stream.FOOTFALL:
-        notes.append(f"per {record.dur_s / 60:.0f} min")
+        notes.append(_counted_over(record))
     if record.valid_s > 0:
         notes.append("calibrated" if calibrations_of(node, stream, record) else "not calibrated")
     return tuple(notes)
+
+
+def _counted_over(record: LatestRecord) -> str:
+    """For how long was counted: a window half seen is not half as busy."""
+    whole, seen = wording.span(record.dur_s), wording.span(record.valid_s)
+    return f"in {whole}" if seen == whole else f"in {seen} seen of {whole}"
 
 
 def _losses(node: Node, stream: Stream) -> tuple[str, ...]:

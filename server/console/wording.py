@@ -69,7 +69,8 @@ def say_stream(state: StreamState, stream: Stream, at: datetime, zone: ZoneInfo)
             why = state.detail or ", ".join(seen) or "the node doesn't say why"
             return Saying(Mark.WARN, "blind", f"nothing measured in this window: {why}")
         case Condition.WAITING:
-            return Saying(Mark.WAIT, "waiting", f"first window closes at {when(state.expected_at)}")
+            # How long its windows are shows with the first of them.
+            return Saying(Mark.WAIT, "waiting", f"first window due by {when(state.expected_at)}")
         case Condition.CATCHING_UP:
             return Saying(
                 Mark.WAIT, "catching up", f"sending what it kept; has reached {when(state.since)}"
@@ -125,6 +126,12 @@ def zone_name(at: datetime, zone: ZoneInfo) -> str:
     letters = local.tzname() or ""
     # Zones without letters of their own are named by their offset.
     return f"{zone.key}, {utc}" if letters[:1] in "+-" else f"{zone.key}, {letters} ({utc})"
+
+
+def span(seconds: float) -> str:
+    """`15 min`, or `80 s` where that isn't whole minutes."""
+    whole_s = round(seconds)
+    return f"{whole_s} s" if whole_s % 60 or not whole_s else f"{whole_s // 60} min"
 
 
 def records(count: int) -> str:

@@ -111,8 +111,11 @@ def test_a_revoked_calibration_is_not_applied(client: httpx.Client, pilot: Pilot
 
 
 def test_a_blind_window_has_nulls_and_says_blind(client: httpx.Client, pilot: Pilot) -> None:
-    t = minute(datetime.now(UTC), 900)
+    now = datetime.now(UTC)
+    t = minute(now, 900)
     pilot.node("lamp-01")
+    # The window may have closed a quarter of an hour ago; that the node is there, its health says.
+    pilot.record("lamp-01", Stream.HEALTH, minute(now))
     pilot.record(
         "lamp-01",
         Stream.FOOTFALL,
@@ -161,6 +164,29 @@ def test_coverage_of_today_is_what_was_measured_of_what_was_due(
     (node,) = client.get("/api/v1/nodes").json()["nodes"]
     assert stream_of(node, "light")["coverage_today"] == pytest.approx(0.5, abs=0.03)
     assert stream_of(node, "noise")["coverage_today"] == 0
+
+
+def test_hours_that_came_late_do_not_hide_the_silence_after_them(
+    client: httpx.Client, pilot: Pilot
+) -> None:
+    now = datetime.now(UTC)
+    pilot.site("plaza", tz=f"Etc/GMT{now.hour - 12:+d}" if now.hour != 12 else "UTC")
+    pilot.node("lamp-01", "plaza")
+    # Made from four to three hours ago, first heard of two hours ago, silent since.
+    for n in range(60):
+        pilot.record(
+            "lamp-01", Stream.LIGHT, minute(now - timedelta(hours=4)) + timedelta(minutes=n),
+            received_at=now - timedelta(hours=2),
+        )  # fmt: skip
+    (node,) = client.get("/api/v1/nodes").json()["nodes"]
+    assert stream_of(node, "light")["coverage_today"] == pytest.approx(0.25, abs=0.02)
+
+
+def test_nothing_is_due_of_a_retired_node(client: httpx.Client, pilot: Pilot) -> None:
+    pilot.node("lamp-01", state="retired")
+    pilot.record("lamp-01", Stream.LIGHT, minute(datetime.now(UTC) - timedelta(minutes=20)))
+    (node,) = client.get("/api/v1/nodes").json()["nodes"]
+    assert stream_of(node, "light")["coverage_today"] is None
 
 
 def test_an_unknown_node_is_404_in_the_one_error_shape(client: httpx.Client) -> None:

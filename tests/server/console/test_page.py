@@ -11,6 +11,7 @@ from html import unescape
 from html.parser import HTMLParser
 
 import httpx
+import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
@@ -125,6 +126,35 @@ def test_a_silent_node_is_in_the_list_of_what_needs_attention(
     assert "1 needs attention" in page.text
     assert "lamp-01 offline since" in page.text
     assert "last known" in page.text
+
+
+def test_a_retired_node_that_is_gone_needs_no_attention(client: httpx.Client, pilot: Pilot) -> None:
+    pilot.node("lamp-01", state="retired")
+    pilot.record("lamp-01", Stream.LIGHT, minute(datetime.now(UTC) - timedelta(days=1)))
+    page = read(client)
+    assert "0 need attention" in page.text
+    assert "measured today" not in page.text
+
+
+def test_a_window_half_seen_says_what_its_count_is_of(client: httpx.Client, pilot: Pilot) -> None:
+    pilot.node("lamp-01")
+    t = minute(datetime.now(UTC), 900)
+    pilot.record("lamp-01", Stream.FOOTFALL, t, valid_s=400, lines={"north": (12, 3)})
+    assert "in 400 s seen of 15 min" in read(client).text
+
+
+def test_coverage_that_takes_too_long_reads_as_not_known(
+    client: httpx.Client, pilot: Pilot, database: Database
+) -> None:
+    pilot.node("lamp-01")
+    pilot.record("lamp-01", Stream.LIGHT, minute(datetime.now(UTC)))
+    with psycopg.connect(database.dsn) as conn:
+        # Whoever adds up today's hours waits for this.
+        conn.execute("LOCK TABLE light_1h_kept IN ACCESS EXCLUSIVE MODE")
+        page = read(client)
+    assert "share measured today: not known now" in page.text
+    assert "nothing due yet" not in page.text
+    assert "12.3 lx" in page.text
 
 
 def test_what_a_node_and_the_registry_say_is_escaped(client: httpx.Client, pilot: Pilot) -> None:

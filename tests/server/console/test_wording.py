@@ -71,6 +71,14 @@ def test_counts_are_whole_unless_corrected(value: float | None, said: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(900, "15 min"), (59.9999, "1 min"), (89.6, "90 s"), (20, "20 s"), (0, "0 s")],
+)
+def test_a_span_is_whole_minutes_or_seconds(seconds: float, said: str) -> None:
+    assert wording.span(seconds) == said
+
+
+@pytest.mark.parametrize(
     ("value", "said"),
     [(None, DASH), (0, "0 %"), (0.001, "< 1 %"), (0.5, "50 %"), (0.999, "99 %"), (1, "100 %")],
 )
@@ -88,7 +96,7 @@ def test_every_condition_has_words_and_a_mark(condition: Condition) -> None:
 def test_waiting_says_when_to_expect_the_first_window() -> None:
     state = StreamState(Condition.WAITING, expected_at=AT + timedelta(minutes=15))
     saying = wording.say_stream(state, Stream.FOOTFALL, AT, MADRID)
-    assert saying.why == "first window closes at 12:15"
+    assert saying.why == "first window due by 12:15"
 
 
 def test_blind_quotes_the_flag_or_the_sensor() -> None:
