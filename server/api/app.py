@@ -10,7 +10,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from server.api import dated_routes, health, node_routes, registry_routes, series_routes
 from server.api.coverage import CoverageToday
 from server.api.database import lease_from, open_api_pool
-from server.api.errors import install_error_handlers
+from server.api.errors import LastResort, install_error_handlers
 from server.api.limits import Limits
 from server.api.metrics import Measured, Metrics
 from server.console import routes as console
@@ -70,6 +70,7 @@ def create_app(
         app.include_router(room.router)
     app.include_router(export_routes.router)
     app.mount("/static", console.static_files(), name="static")
+    app.add_middleware(LastResort)
     # A page of 500 nodes is 2.6 MB, and a tenth of it on the way to a phone; event streams are
     # left alone.
     app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=4)

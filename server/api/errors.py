@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
@@ -103,13 +104,41 @@ def install_error_handlers(app: FastAPI) -> None:
         RequestValidationError: _validation_error,
         HTTPException: _http_exception,
         psycopg.DataError: _data_error,
-        Exception: _unexpected,
     }
     handlers[psycopg.errors.QueryCanceled] = _too_slow
     for database_error in DATABASE_ERRORS:
         handlers[database_error] = _database_down
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
+
+
+class LastResort:
+    """Answers 500 for what nobody foresaw, and logs it.
+
+    Stands inside of what counts answers and adds headers: Starlette's own handler stands outside of
+    every middleware, so its answer would be without both.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception:
+            if scope["type"] != "http" or started:
+                raise
+            log.exception("%s %s", scope["method"], scope["path"])
+            said = "something went wrong here; it is in the server's log"
+            await answer(500, "internal", said)(scope, receive, send)
 
 
 async def _api_error(request: Request, error: ApiError) -> Response:
@@ -156,10 +185,6 @@ async def _database_down(request: Request, error: Exception) -> Response:
 async def _too_slow(request: Request, error: Exception) -> Response:
     log.warning("%s %s: %s", request.method, request.url.path, error)
     return answer(503, "too_slow", "the database takes too long for this; ask for less at a time")
-
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    return answer(500, "internal", "something went wrong here; it is in the server's log")
 
 
 def _lower_first(text: str) -> str:

@@ -23,3 +23,22 @@ def test_answers_are_counted_by_route_and_not_by_what_strangers_type(database: D
     assert 'route="/api/v1/nodes/{node_id}/latest",status="404"' in text
     assert 'route="none",status="404"' in text
     assert "wp-admin" not in text
+
+
+def test_what_nobody_foresaw_is_counted_and_has_the_shape_and_the_headers(
+    database: Database,
+) -> None:
+    metrics = Metrics()
+    app = create_app(database.dsn_as("msl_api"), metrics=metrics)
+
+    @app.get("/broken")
+    def broken() -> None:
+        raise RuntimeError("secret of the inside")
+
+    with running(app) as url:
+        answer = httpx.get(f"{url}/broken")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
+    assert "secret" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    text = generate_latest(metrics.registry).decode()
+    assert 'route="/broken",status="500"' in text
