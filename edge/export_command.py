@@ -15,6 +15,7 @@ from edge.export import Exported, acknowledge, export_to, read_acknowledgement
 from edge.identity import boot_id, software_rev
 from edge.settings import Settings, load
 from edge.spool import Spool
+from edge.spool_rows import to_t_ms
 
 
 def export(
@@ -61,7 +62,7 @@ def _write(settings: Settings, folder: Path, as_json: bool) -> None:
         folder,
         _spool_path(settings),
         settings.text("node_id"),
-        now_ms=time.time_ns() // 1_000_000,
+        now_ms=to_t_ms(time.time()),
         progress=_progress,
     )
     if sys.stderr.isatty():

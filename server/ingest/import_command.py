@@ -11,6 +11,8 @@ from contract.streams import Stream
 from server.ingest.connection import open_connection
 from server.ingest.stick import (
     Imported,
+    NodeUnknown,
+    StickUnreadable,
     acknowledgement,
     import_stick,
     write_acknowledgement,
@@ -36,37 +38,52 @@ def run(
     """Store files that nodes without uplink wrote to a stick, each record once.
 
     Safe to repeat. Connect as the role that ingests (msl_ingest). A damaged file is stored up to
-    its last whole batch. Beside each file goes <node>.ack.json; take it back to the node, whose
-    msl-node export --acknowledge then frees its spool. Ends with 1 when a file was damaged or an
-    acknowledgement could not be written.
+    its last whole batch, an unusable one doesn't keep the others back. Beside each file goes
+    <node>.ack.json; take it back to the node, whose msl-node export --acknowledge then frees its
+    spool. Ends with 1 when a file could not be used whole or an acknowledgement not be written.
 
     Example: msl import /media/stick/*.msl-stick
     """
     values = load(settings)
     done: list[Imported] = []
+    failures: list[str] = []
     with open_connection(values.dsn(), name="msl import") as conn:
         for path in files:
-            done.append(
-                import_stick(
+            try:
+                one = import_stick(
                     conn,
                     path,
                     batch_rows=values.ingest_batch_rows,
                     dead_letter_max_rows=values.dead_letter_max_rows,
                     progress=_progress(path),
                 )
-            )
+            except (StickUnreadable, NodeUnknown) as error:
+                failures.append(str(error))
+                continue
+            done.append(one)
+            if one.damage:
+                failures.append(_damaged(one))
             if not as_json:
-                _say(done[-1])
-    written, failures = _acknowledge(done, ack_to)
+                _say(one)
+    written, refused = _acknowledge(done, ack_to)
+    failures += refused
     if as_json:
-        print_json({"files": [_as_json(one) for one in done], "acknowledgements": written})
+        found = [_as_json(one) for one in done]
+        print_json({"files": found, "acknowledgements": written, "failures": failures})
     else:
         for path_text in written:
             typer.echo(f"acknowledgement: {path_text}")
     for failure in failures:
         typer.echo(f"msl: {failure}", err=True)
-    if failures or any(one.damage for one in done):
+    if failures:
         raise typer.Exit(1)
+
+
+def _damaged(done: Imported) -> str:
+    return (
+        f"{done.path} is damaged: {done.damage}; the {done.batches_n} whole batches before are"
+        " stored, export the rest again"
+    )
 
 
 def _acknowledge(done: Sequence[Imported], ack_to: Path | None) -> tuple[list[str], list[str]]:
@@ -91,12 +108,6 @@ def _say(done: Imported) -> None:
         counts = [f"{done.records[stream.value, outcome]} {outcome}" for outcome in OUTCOMES]
         if any(done.records[stream.value, outcome] for outcome in OUTCOMES):
             typer.echo(f"  {stream.value:<8}  {', '.join(counts)}")
-    if done.damage:
-        typer.echo(
-            f"msl: {done.path} is damaged: {done.damage}; the {done.batches_n} whole batches before"
-            " are stored, export the rest again",
-            err=True,
-        )
 
 
 def _as_json(done: Imported) -> dict[str, Any]:

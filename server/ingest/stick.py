@@ -94,7 +94,7 @@ def import_stick(
             for part in parts:
                 assert isinstance(part, Batch)
                 group.append(_decoded(part, received_ms))
-                rows_n += len(group[-1].records) if isinstance(group[-1], RecordsPart) else 1
+                rows_n += _rows_n(group[-1])
                 if rows_n >= batch_rows:
                     _store(conn, group, dead_letter_max_rows, done)
                     group, rows_n = [], 0
@@ -193,6 +193,11 @@ def _decoded(batch: Batch, received_ms: int) -> Part:
     part = decode_message(message)
     assert part is not None, "the topic was checked when the line was read"
     return part
+
+
+def _rows_n(part: Part) -> int:
+    records_n = len(part.records) if isinstance(part, RecordsPart) else 0
+    return max(1, records_n + len(part.letters))
 
 
 def _store(conn: psycopg.Connection, parts: Sequence[Part], max_rows: int, done: Imported) -> None:

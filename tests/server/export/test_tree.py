@@ -13,6 +13,7 @@ from server.export.columns import STREAMS, Grain, columns
 from tests.server.export.conftest import NODE, Measured, Msl
 
 pytestmark = pytest.mark.db
+ROOT = Path(__file__).parents[3]
 
 ALL = "read_parquet('{}/**/*.parquet', hive_partitioning=true)"
 
@@ -75,6 +76,19 @@ def test_counts_are_the_same_at_every_grain(
         three_days, f"SELECT sum(a_to_b), sum(b_to_a) FROM footfall_line_raw WHERE t < '{until}'"
     )
     assert found == (*map(float, wanted), 2)
+
+
+def test_the_query_of_the_documentation_runs(
+    three_days: Measured, msl: Msl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    snippet = text.partition("```sql\n")[2].partition("```")[0]
+    monkeypatch.chdir(tmp_path)
+    msl("noise", Path("year"), "--lab", "lab", "--grain", "1h", "--format", "parquet")
+    found = duckdb.execute(snippet).fetchall()
+    assert [(lab, str(day), loudest) for lab, day, loudest, _ in found] == [
+        ("lab", f"2026-06-0{day}", 71.0) for day in (1, 2, 3)
+    ]
 
 
 def test_the_calibration_stands_beside_the_value_it_changed(
