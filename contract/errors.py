@@ -14,11 +14,12 @@ class DecodeError(ValueError):
     """
 
     def __init__(self, field: str, reason: str) -> None:
-        self.field = _printable(field)
-        self.reason = _printable(reason)
+        self.field = printable(field, MAX_REASON_CHARS)
+        self.reason = printable(reason, MAX_REASON_CHARS)
         super().__init__(f"{self.field}: {self.reason}")
 
 
-def _printable(text: str) -> str:
+def printable(text: str, max_chars: int) -> str:
+    """`text` with its control characters spelt out, cut to `max_chars`."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return shown if len(shown) <= MAX_REASON_CHARS else shown[: MAX_REASON_CHARS - 1] + "…"
+    return shown if len(shown) <= max_chars else shown[: max_chars - 1] + "…"

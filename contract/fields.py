@@ -9,6 +9,9 @@ from typing import Annotated
 from msgspec import Meta
 
 from contract import ids, limits
+from contract.errors import printable
+
+TEXT_MAX_CHARS = 400
 
 
 def _unit(unit: str) -> dict[str, str]:
@@ -114,8 +117,13 @@ Word = Annotated[str, Meta(pattern=ids.WORD_PATTERN, description="a lower-case w
 Text = Annotated[
     str,
     Meta(
-        max_length=400,
+        max_length=TEXT_MAX_CHARS,
         pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$",
         description="for people; never parsed",
     ),
 ]
+
+
+def as_text(words: str) -> str:
+    """`words` as a `Text`, whatever they hold: another program's complaint, a file's name."""
+    return printable(words, TEXT_MAX_CHARS)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from contract.events import CheckResult, ConfigApplied
+from contract.fields import as_text
 from contract.messages import Command, Config
 from edge.clock import Clock
 from edge.config_store import ConfigStore, merged
@@ -42,7 +43,7 @@ class DownAnswers:
         except (SettingsError, OSError) as error:
             log.warning("configuration %d refused: %s", config.config_rev, error)
             self.spool.event(
-                ConfigApplied(config_rev=config.config_rev, ok=False, detail=str(error)[:400])
+                ConfigApplied(config_rev=config.config_rev, ok=False, detail=as_text(str(error)))
             )
             return
         self.apply(whole)
@@ -73,6 +74,6 @@ class DownAnswers:
     def _answer(self, command: Command, what: str, *, ok: bool, detail: str | None) -> None:
         self.spool.event(
             CheckResult(
-                check=what, ok=ok, nonce=command.nonce, detail=detail[:400] if detail else None
+                check=what, ok=ok, nonce=command.nonce, detail=as_text(detail) if detail else None
             )
         )

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from contract.fields import as_text
 from contract.records import SensorState
 from edge.clock import Clock
 from edge.spool_rows import to_t_ms
@@ -54,16 +55,17 @@ class SensorStates:
 
     def set(self, sensor: str, state: str, detail: str | None = None) -> None:
         """A state that is certain, such as a source that ended with an error."""
+        said = as_text(detail) if detail else None
         with self._lock:
             run = self._run(sensor)
             if run.state == state:
-                run.detail = detail or run.detail
+                run.detail = said or run.detail
                 return
             first = run.state == STARTING
             now_ms = to_t_ms(self._clock.utc_s())
-            self._runs[sensor] = _Run(state, _short(detail), now_ms)
+            self._runs[sensor] = _Run(state, said, now_ms)
         if not (first and state == OK):
-            self._on_change(sensor, state, _short(detail))
+            self._on_change(sensor, state, said)
 
     def state_of(self, sensor: str) -> tuple[str, str | None]:
         """(state, detail); `absent` for a sensor this node doesn't have."""
@@ -88,7 +90,3 @@ class SensorStates:
         if sensor not in self._runs:
             self._runs[sensor] = _Run(STARTING, None, to_t_ms(self._clock.utc_s()))
         return self._runs[sensor]
-
-
-def _short(detail: str | None) -> str | None:
-    return detail[:400] if detail else None

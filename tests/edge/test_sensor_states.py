@@ -2,8 +2,14 @@
 
 from dataclasses import dataclass, field
 
+import pytest
+
+from contract.batch import encode_record
+from contract.events import EventRecord, SensorFault
+from contract.records import HealthRecord
+from contract.streams import Stream
 from edge.sensor_states import SETTLES_S, SensorStates
-from tests.edge.conftest import SetClock
+from tests.edge.conftest import NOON_S, SetClock
 
 
 @dataclass
@@ -63,3 +69,24 @@ def test_snapshot_says_since_when(clock: SetClock) -> None:
     (noise,) = states.snapshot()
     assert noise.since == int(clock.utc_s() * 1000)
     assert len(noise.detail or "") == 400
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["x" * 1000, "arecord: \x1b[1mbusy\x1b[0m\r\n", "no file \udcff.wav", "\0" * 400],
+    ids=["long", "coloured", "not utf-8", "escaped too long"],
+)
+def test_whatever_a_source_complains_of_can_be_sent(clock: SetClock, words: str) -> None:
+    faults: list[SensorFault] = []
+
+    def fault(sensor: str, state: str, detail: str | None) -> None:
+        faults.append(SensorFault(sensor=sensor, state=state, detail=detail))
+
+    states = SensorStates(clock, fault)
+    states.set("noise", "no_source", words)
+    states.set("noise", "no_source", f"again: {words}")
+    t = int(NOON_S * 1000)
+    event = EventRecord(seq=1, t=t, dur_s=0, valid_s=0, body=faults[0])
+    health = HealthRecord(seq=1, t=t, dur_s=60, valid_s=60, uptime_s=1, sensors=states.snapshot())
+    encode_record(Stream.EVENT, event)
+    encode_record(Stream.HEALTH, health)
