@@ -51,7 +51,9 @@ def commanded(lamp: Lamp, sky: Sky, cell_factor: float) -> Flags:
         set_on, set_off = seen_lx < control.on_lx, seen_lx > control.off_lx
     else:
         set_on, set_off = sky.sun_deg < control.on_deg, sky.sun_deg > control.off_deg
-    return _latched(sky.evening & set_on, ~sky.evening & set_off)
+    # A recording that begins at night begins with lamps that burn.
+    dark_start = bool(sky.sun_deg[0] < -5)
+    return _latched(sky.evening & set_on, ~sky.evening & set_off, dark_start=dark_start)
 
 
 def dimmed(lamp: Lamp, sky: Sky, lon_deg: float, *, summer_time: bool) -> Series:
@@ -91,8 +93,10 @@ def local_hour(t_s: NDArray[np.int64], lon_deg: float, *, summer_time: bool) -> 
     return np.asarray((t_s / 3600 + offset_h) % 24)
 
 
-def _latched(set_on: Flags, set_off: Flags) -> Flags:
+def _latched(set_on: Flags, set_off: Flags, *, dark_start: bool) -> Flags:
     state = np.where(set_on, 1, np.where(set_off, 0, -1))
+    if state[0] == -1:
+        state[0] = int(dark_start)
     last = np.maximum.accumulate(np.where(state >= 0, np.arange(state.size), 0))
     return np.asarray(state[last] == 1)
 

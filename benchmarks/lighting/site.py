@@ -132,7 +132,9 @@ class _Place:
         swap = None
         if rng.random() < 0.12:
             traits.append("swapped lamp")
-            swap = int(rng.integers(40, max(41, sky.t_s.size // MINUTES_A_DAY - 20)) * MINUTES_A_DAY)
+            swap = int(
+                rng.integers(40, max(41, sky.t_s.size // MINUTES_A_DAY - 20)) * MINUTES_A_DAY
+            )
         # A resolution of 0.4 lx is no use beside a dim lamp; nobody would mount it there.
         sensor = int(rng.integers(0, 3)) if lamp.full_lx > 8 else int(rng.integers(0, 2))
         return cls(
@@ -195,14 +197,13 @@ def _record(
     lamp_lx = lamp.full_lx * share * run_up(lamp.technology, power & (share > 0), rng)
     lamp_lx = lamp_lx * weak * grown * season * unsteady * place.lamp_factor
     day_lx = sky.daylight_lx * place.daylight
-    readings = read(
-        rng, SENSORS[place.sensor], (lamp_lx + day_lx + place.other_lx) * place.dome
-    )
+    readings = read(rng, SENSORS[place.sensor], (lamp_lx + day_lx + place.other_lx) * place.dome)
     missing = gaps(rng, n, rough=place.rough_link)
     readings[missing] = np.nan
     seen = _Seen(
         sky=sky, due=healthy & (share > 0), present=~missing, day_lx=day_lx,
-        full_lx=lamp.full_lx, swap_min=place.swap_min, weak=weak,
+        due_lx=lamp.full_lx * share, slow=lamp.technology == "HPS", swap_min=place.swap_min,
+        weak=weak,
     )  # fmt: skip
     return readings, [truth for fault in own for truth in _truth(node, fault, seen, power)]
 
@@ -268,7 +269,9 @@ class _Seen:
     due: Flags
     present: Flags
     day_lx: Series
-    full_lx: float
+    due_lx: Series
+    """What the lamp would add if it burned."""
+    slow: bool
     swap_min: int | None
     weak: Series
 
@@ -297,25 +300,38 @@ def _truth(node: str, fault: f.Fault, seen: _Seen, power: Flags) -> list[Truth]:
 
 
 def _tellable(fault: f.Fault, seen: _Seen, span: slice, dark: Flags, power: Flags) -> bool:
-    """Whether a careful person with the readings alone could know; else it is scored neither way."""
+    """Whether the readings alone could show it; if not it is scored neither way."""
     nights = np.unique(_night(seen.sky.t_s[span][dark])).size
     if fault.kind in (f.LAMP_FAILURE, f.FEEDER):
         return int(dark.sum()) >= 30
     if fault.kind == f.CYCLING:
         drops = np.diff(power[span].astype(np.int8)) == -1
-        return int((drops & dark[1:]).sum()) >= 4
+        when = _night(seen.sky.t_s[span][1:][drops & dark[1:]])
+        return bool(when.size and np.unique(when, return_counts=True)[1].max() >= 4)
     if fault.kind == f.LEVEL_LOW:
         return nights >= 20
     edges = np.diff(seen.due[span].astype(np.int8)) != 0
-    # The lamp must stand out of the daylight where it should have switched, or nothing shows.
-    visible = seen.full_lx > 0.15 * seen.day_lx[span][1:]
+    # The lamp must stand out of the daylight where it should have switched, or nothing shows; a
+    # discharge lamp runs up while the sky falls, so its dusk needs more.
+    evening = seen.sky.evening[span][1:]
+    needed = np.where(evening & seen.slow, 1.0, 0.3)
+    visible = seen.due_lx[span][1:] > needed * seen.day_lx[span][1:]
     shown = edges & visible & seen.present[span][1:] & (seen.sky.sun_deg[span][1:] > -9)
+    shown &= _darkens(seen.sky)[span][1:]
     if fault.kind == f.UNEXPECTED_ON:
         by_day = (seen.sky.sun_deg[span] > 5).sum() > 60
-        return bool(by_day and shown.sum() >= 2)
-    half = seen.sky.evening[span][1:] == (fault.edge == "on")
+        return bool(by_day and (shown & evening).any() and (shown & ~evening).any())
+    half = evening == (fault.edge == "on")
     return int((shown & half).sum()) >= 4
 
 
+def _darkens(sky: Sky) -> Flags:
+    """Minutes whose night brings at least 45 minutes of sun under -6 deg."""
+    night = _night(sky.t_s)
+    dark = np.bincount(night - night[0], weights=sky.sun_deg < -6)
+    return np.asarray(dark[night - night[0]] >= 45)
+
+
 def _night(t_s: NDArray[np.int64]) -> NDArray[np.int64]:
-    return (t_s - MINUTES_A_DAY * 30) // 86_400
+    """Number of the night, cut at noon (all sites lie near the meridian of Greenwich)."""
+    return (t_s - 43_200) // 86_400

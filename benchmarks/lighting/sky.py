@@ -51,7 +51,8 @@ def make_sky(
     clear_lx = 10 ** np.interp(sun_deg, _ELEVATION_DEG, np.log10(_CLEAR_LX))
     cover = _cloud_cover(rng, t_s.size)
     passing = _wander(rng, t_s.size, tau_min=5.0) * 0.35 * np.sin(np.pi * np.clip(cover, 0, 1))
-    passing *= np.where(sun_deg > 4, 1.0, 0.2)  # twilight comes from the whole sky and is smooth
+    # Twilight comes from the whole sky and is smooth.
+    passing *= 0.2 + 0.8 * np.clip((sun_deg - 1) / 6, 0, 1)
     through = np.exp(-1.9 * cover + passing) * _storms(rng, t_s.size)
     direct = np.clip(0.75 * (1 - 1.3 * cover), 0, 1) * np.clip((sun_deg - 1) / 6, 0, 1)
     glow_lx = rng.uniform(0.03, 0.6) * (1 + 2 * cover)
