@@ -29,6 +29,9 @@ GATHER_S = 1.0
 # The board never takes more than a fifth of one core, however large the fleet.
 REST_PER_WORK = 4.0
 RETRY_S = 2.0
+# Away, or too slow: what the page knows is that no answer came.
+_NO_DATABASE = "the database gives no answer"
+_NO_BOARD = "the server failed at it; its log says how"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,14 @@ class Message:
         return f"{head}event: {self.event}\ndata: {self.data}\n\n".encode()
 
 
+@dataclass(frozen=True, slots=True)
+class Down:
+    """Since when the board can't be made, and why, in words for the page."""
+
+    since: datetime
+    why: str
+
+
 class Live:
     """Watches the database and wakes the streams of open pages."""
 
@@ -54,7 +65,7 @@ class Live:
         self._wake = asyncio.Event()
         self._moved = asyncio.Condition()
         self._state: State | None = None
-        self._down_since: datetime | None = None
+        self._down: Down | None = None
         self._turn = 0
         self._watchers = 0
         self._closing = False
@@ -91,7 +102,7 @@ class Live:
             yield b"retry: 2000\n\n"
             self._wake.set()
             while (seen := await self._next_turn(seen)) is not None:
-                message, token = _news(self._state, self._down_since, token)
+                message, token = _news(self._state, self._down, token)
                 yield message.encode()
         finally:
             self._watchers -= 1
@@ -112,19 +123,22 @@ class Live:
             began = time.monotonic()
             try:
                 self._state = await run_in_threadpool(self._board.current)
-                self._down_since = None
+                self._down = None
             except DATABASE_ERRORS as error:
                 log.warning("console: database: %s", error)
-                self._down_since = self._down_since or datetime.now(UTC)
+                self._down = self._still_down(_NO_DATABASE)
             except Exception:
                 # The outermost loop: a page that stands still without a word would be a lie.
                 log.exception("console: the board can't be made")
-                self._down_since = self._down_since or datetime.now(UTC)
+                self._down = self._still_down(_NO_BOARD)
             self._turn += 1
             async with self._moved:
                 self._moved.notify_all()
             worked_s = time.monotonic() - began
             await asyncio.sleep(max(GATHER_S, REST_PER_WORK * worked_s))
+
+    def _still_down(self, why: str) -> Down:
+        return Down(self._down.since if self._down else datetime.now(UTC), why)
 
     async def _listen(self) -> None:
         while True:
@@ -150,11 +164,12 @@ class Live:
                 self._wake.set()
 
 
-def _news(state: State | None, down: datetime | None, token: str) -> tuple[Message, str]:
+def _news(state: State | None, down: Down | None, token: str) -> tuple[Message, str]:
     """What to tell a page that has `token`, and the token it has then."""
     if down is not None or state is None:
-        since = (down or datetime.now(UTC)).isoformat().replace("+00:00", "Z")
-        return Message("down", json.dumps({"since": since})), token
+        down = down or Down(datetime.now(UTC), _NO_DATABASE)
+        since = down.since.isoformat().replace("+00:00", "Z")
+        return Message("down", json.dumps({"since": since, "why": down.why})), token
     changes = changes_since(state, token)
     if changes.reload:
         return Message("reload", "{}"), changes.token

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from server.api.errors import DATABASE_ERRORS, ERRORS
+from server.api.models import Utc
 from server.console.board import Board, changes_since
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ router = APIRouter(tags=["console"])
 class BoardChanges(BaseModel):
     """What a page lacks: everything (`reload`), or these pieces."""
 
+    at: Utc = Field(description="when the database was asked")
     token: str = Field(description="send this the next time")
     reload: bool
     pieces: dict[str, str] = Field(description="HTML by the id of the element it replaces")
@@ -70,7 +72,7 @@ def page(request: Request) -> Response:
     responses={
         **ERRORS,
         200: {
-            "description": "Events `pieces` (JSON: at, pieces), `reload`, `down` (JSON: since)",
+            "description": "Events `pieces` (JSON: at, pieces), `reload`, `down` (since, why)",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
     },
@@ -100,8 +102,9 @@ def changes(
     token: Annotated[str, Query(max_length=MAX_TOKEN_CHARS, description="of the page")] = "",
 ) -> BoardChanges:
     """What is newer than `token`."""
-    found = changes_since(request.app.state.board.current(), token)
-    return BoardChanges(token=found.token, reload=found.reload, pieces=found.pieces)
+    state = request.app.state.board.current()
+    found = changes_since(state, token)
+    return BoardChanges(at=state.at, token=found.token, reload=found.reload, pieces=found.pieces)
 
 
 _TEMPLATES = templates()

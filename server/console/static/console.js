@@ -13,8 +13,10 @@ const news = document.getElementById("news");
 
 let token = main.dataset.token;
 let source = null;
-let lastHeard = Date.now(); // for the page's own clock only; times shown come from the server
+let lastHeard = Date.now(); // of the event stream
+// The server's time of what is shown, and the page's own clock then: a tablet's may be wrong.
 let lastAt = live.querySelector("time").dateTime;
+let lastAtHere = Date.now();
 let pending = new Map();
 let replacing = false;
 
@@ -30,9 +32,9 @@ function say(state, text) {
   }
 }
 
-function heard(at) {
-  lastHeard = Date.now();
-  if (at) lastAt = at;
+function asOf(at) {
+  lastAt = at;
+  lastAtHere = Date.now();
 }
 
 function cut(why) {
@@ -87,6 +89,7 @@ async function replaceAll() {
     if (!next || !next.dataset.token) return;
     main.replaceChildren(...next.childNodes);
     token = next.dataset.token;
+    asOf(page.querySelector("#live time").dateTime);
     news.textContent = "The list of nodes has changed";
     showAges();
     connect();
@@ -103,17 +106,18 @@ function connect() {
   source.addEventListener("pieces", (event) => {
     const body = JSON.parse(event.data);
     if (event.lastEventId) token = event.lastEventId;
-    heard(body.at);
+    lastHeard = Date.now();
+    asOf(body.at);
     apply(body.pieces);
     say("yes", "Live");
   });
   source.addEventListener("reload", () => {
-    heard();
+    lastHeard = Date.now();
     replaceAll();
   });
-  source.addEventListener("down", () => {
-    heard();
-    cut("the server can't reach its database");
+  source.addEventListener("down", (event) => {
+    lastHeard = Date.now();
+    cut(JSON.parse(event.data).why);
   });
   source.onerror = () => {
     cut("the connection is lost; trying again");
@@ -127,11 +131,11 @@ async function poll() {
   try {
     const answer = await fetch(`/live/changes?token=${encodeURIComponent(token)}`, { cache: "no-store" });
     if (!answer.ok) {
-      cut(answer.status === 503 ? "the server can't reach its database" : "the server refuses");
+      cut(answer.status === 503 ? "the database gives no answer" : "the server refuses");
       return;
     }
     const body = await answer.json();
-    lastAt = new Date().toISOString();
+    asOf(body.at);
     if (body.reload) {
       await replaceAll();
       return;
@@ -154,8 +158,7 @@ function age(seconds) {
 }
 
 function showAges() {
-  // The server's clock, as far as it is known, so that a tablet's wrong one doesn't matter.
-  const now = Date.parse(lastAt) + (Date.now() - lastHeard);
+  const now = Date.parse(lastAt) + (Date.now() - lastAtHere);
   for (const time of document.querySelectorAll("time[data-age]")) {
     const text = age(Math.max(0, (now - Date.parse(time.dateTime)) / 1000));
     if (time.nextElementSibling) time.nextElementSibling.textContent = ` (${text})`;

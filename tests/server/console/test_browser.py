@@ -1,5 +1,6 @@
 """The page in a real browser: live without a reload, honest when it is cut off, readable."""
 
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -84,6 +85,26 @@ def test_a_lost_server_is_said_with_the_time_and_comes_back(
     with running(create_app(database.dsn_as("msl_api")), port=int(url.rpartition(":")[2])):
         browser.wait_for(LIVE, 20)
         assert browser.ask("document.body.classList.contains('cut')") is False
+
+
+def test_ages_go_on_while_nothing_comes_and_are_the_servers_while_it_is_asked(
+    browser: Browser, client: httpx.Client, lamp: Pilot
+) -> None:
+    browser.open(str(client.base_url))
+    browser.wait_for(LIVE)
+    age = "document.querySelector('#node-lamp-01 time[data-age]').nextElementSibling.textContent"
+    # The server says that its database is away: what is shown grows older all the same.
+    browser.ask("source.dispatchEvent(new MessageEvent('down', {data: '{\"why\": \"x\"}'}))")
+    browser.ask("lastAtHere -= 3600_000")
+    browser.ask("showAges()")
+    assert re.fullmatch(r" \(6\d min ago\)", browser.ask(age))
+    # No event for an hour, but answers: their time counts, not that of the last event.
+    browser.ask("source.close()")
+    browser.ask("lastHeard -= 3600_000")
+    browser.ask("poll().then(() => { window.polled = true; })")
+    browser.wait_for("window.polled === true", 10)
+    assert re.fullmatch(r" \((\d+ s|[1-5] min) ago\)", browser.ask(age))
+    assert browser.ask("live.dataset.live") == "poll"
 
 
 @pytest.mark.parametrize("width_px", [320, 390, 1280, 1920])

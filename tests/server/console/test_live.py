@@ -107,6 +107,7 @@ def test_a_database_restart_is_said_and_survived(
         timer.start()
         _, data = first(stream, "down")
         assert datetime.fromisoformat(data["since"]).tzinfo is not None
+        assert data["why"] == "the database gives no answer"
         first(stream, "pieces")
     timer.join()
     listening(client)
