@@ -13,6 +13,7 @@ from server.api.database import lease_from, open_api_pool
 from server.api.errors import LastResort, install_error_handlers
 from server.api.limits import Limits
 from server.api.metrics import Measured, Metrics
+from server.completeness import routes as completeness_routes
 from server.console import routes as console
 from server.console.board import Board
 from server.console.live import Live
@@ -68,6 +69,7 @@ def create_app(
     install_error_handlers(app)
     for room in (health, node_routes, series_routes, registry_routes, dated_routes, console):
         app.include_router(room.router)
+    app.include_router(completeness_routes.router)
     app.include_router(export_routes.router)
     app.mount("/static", console.static_files(), name="static")
     app.add_middleware(LastResort)

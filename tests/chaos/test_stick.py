@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from contract.streams import Stream
-from tests.chaos.harness import ROOT, Town
+from tests.chaos.harness import ROOT, Process, Town, wait_for
 from tests.chaos.node_process import MAKING, Job
 
 pytestmark = [pytest.mark.db, pytest.mark.mqtt, pytest.mark.timeout(120)]
@@ -96,6 +97,29 @@ def test_an_acknowledgement_on_the_stick_frees_the_spool_and_nothing_is_lost(
     second = msl_import(town, exported(town, stick))
     assert outcomes(second, Stream.LIGHT) == {"stored": 100}
     assert town.assert_settled(job) == (RECORDS + 100) * len(MAKING) + 2
+
+
+def test_an_import_killed_in_the_middle_is_finished_by_the_next(town: Town, stick: Path) -> None:
+    job = offline(town, RECORDS)
+    path = exported(town, stick)
+    env = {
+        "MSL_DATABASE_DSN": town.database.dsn_as("msl_ingest"),
+        "MSL_INGEST_BATCH_ROWS": "1",  # a transaction a batch
+    }
+    argv = [sys.executable, "-m", "server.cli", "import", str(path)]
+    # Light comes first in the file; noise has to wait for this lock, and dies waiting.
+    with psycopg.connect(town.database.dsn) as blocker:
+        blocker.execute("LOCK TABLE noise_raw")
+        with Process(argv, town.folder / "import.log", env) as importing:
+            wait_for(lambda: town.rows("SELECT count(*) FROM light_raw") == [(RECORDS,)])
+            importing.kill()
+    assert town.rows("SELECT count(*) FROM noise_raw") == [(0,)]
+    assert not (stick / "lamp-01.ack.json").exists()
+
+    done = msl_import(town, path)
+
+    assert done.returncode == 0, done.stderr
+    assert town.assert_settled(job) == RECORDS * len(MAKING) + 1
 
 
 def test_a_cut_file_gives_its_whole_batches_and_names_the_first_missing_one(

@@ -12,6 +12,7 @@ from server.cli import app
 from server.completeness.gaps import CAUSES, Gap, read_gaps
 from server.completeness.lines import read_lines
 from tests.fixtures_stack import Database
+from tests.server.api.served import served
 from tests.server.ingest.testlab import NODE, SPOOL, Lab, Wire
 
 pytestmark = pytest.mark.db
@@ -106,3 +107,16 @@ def test_the_command_shows_lines_gaps_and_what_the_causes_mean(
     assert answer["gaps_n"] == 1
     unknown = CliRunner().invoke(app, ["gaps", "--node", "lamp-99"])
     assert "no node lamp-99; msl node list shows them" in str(unknown.exception)
+
+
+def test_the_api_says_the_same(lab: Lab, wire: Wire, database: Database) -> None:
+    lab.store(wire.lights(1, 3))
+    with served(database.dsn_as("msl_api")) as client:
+        answer = client.get(f"/api/v1/nodes/{NODE}/gaps").json()
+        (line,) = answer["lines"]
+        assert (line["stream"], line["complete_to"], line["awaited_n"]) == ("light", 1, 1)
+        (gap,) = answer["gaps"]
+        assert (gap["first_seq"], gap["records_n"], gap["cause"]) == (2, 1, "awaited")
+        assert gap["meaning"] == CAUSES["awaited"]
+        assert gap["from_t"] == at(wire, 2).isoformat().replace("+00:00", "Z")
+        assert client.get("/api/v1/nodes/lamp-99/gaps").status_code == 404
