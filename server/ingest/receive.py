@@ -36,6 +36,10 @@ KEEPALIVE_S = 20
 RECONNECT_MAX_S = 15
 # Nothing at all from the broker, not even an answer to a ping, for this long: start anew.
 SILENCE_S = 3 * KEEPALIVE_S
+# How long the broker keeps an acknowledgement for a node that is offline. The node sends again what
+# it still holds when it is back, and is answered then; an answer from before could be older than
+# the database's last restore, and would delete what isn't there.
+ACK_EXPIRES_S = 120
 KINDS = (*(stream.value for stream in Stream), topics.STATUS, topics.WALKTEST)
 
 
@@ -52,7 +56,7 @@ class Receiver(Protocol):
         """Whether it came by the present connection; else the broker sends it again."""
 
     def publish(self, topic: str, payload: bytes) -> None:
-        """QoS 1, not retained; dropped while there is no connection."""
+        """An answer to a node: QoS 1, not retained; dropped while there is no connection."""
 
     def waiting(self) -> int:
         """How many messages `take` could return at once."""
@@ -128,10 +132,12 @@ class PahoReceiver:
         return self._live and message.epoch == self._epoch
 
     def publish(self, topic: str, payload: bytes) -> None:
-        """QoS 1, not retained; a node that misses it sends its batch again."""
+        """QoS 1, not retained, soon expired; a node that misses it sends its batch again."""
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties.MessageExpiryInterval = ACK_EXPIRES_S
         # Not under the lock: paho calls back with its own lock held.
         if self._live:
-            self._client.publish(topic, payload, qos=1)
+            self._client.publish(topic, payload, qos=1, properties=properties)
 
     def waiting(self) -> int:
         """How many messages are queued."""
@@ -295,7 +301,11 @@ class PahoReceiver:
             if trouble:
                 log.error("%s; connecting anew", trouble)
                 self._metrics.watchdog.inc()
-                self._replace_client()
+                try:
+                    self._replace_client()
+                except Exception:
+                    # The thread's outermost frame: without it nobody would try again.
+                    log.exception("no new connection could be begun")
 
     def _trouble(self) -> str | None:
         # paho has no public way to ask either of these.
@@ -308,10 +318,12 @@ class PahoReceiver:
         return None
 
     def _replace_client(self) -> None:
+        # First: while the certificate's files are being renewed, it fails.
+        new = self._new_client()
         old = self._client
         self._went_away()
         with self._lock:
-            self._client = self._new_client()
+            self._client = new
         # Not joined: its thread may hang for good. Without its socket it ends if it still can.
         old._thread_terminate = True
         sock = old.socket()
@@ -319,4 +331,4 @@ class PahoReceiver:
             with contextlib.suppress(OSError, TypeError):
                 # Not the TLS socket's own shutdown: that one would unwrap it under the reader.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)  # type: ignore[arg-type]
-        self._start(self._client)
+        self._start(new)

@@ -17,9 +17,14 @@ from server.ingest.inbound import Message
 
 
 class MqttNode:
-    """A context manager; what the server answers lands in `acks` as (topic, ack)."""
+    """A context manager; what the server answers lands in `acks` as (topic, ack).
 
-    def __init__(self, node_id: str, broker: Broker, files: CredentialFiles) -> None:
+    Its session, if it is to have one, is the one that an earlier such node left at the broker.
+    """
+
+    def __init__(
+        self, node_id: str, broker: Broker, files: CredentialFiles, session_expiry_s: int = 0
+    ) -> None:
         self._node_id = node_id
         self.acks: queue.SimpleQueue[tuple[str, Ack]] = queue.SimpleQueue()
         self._client = mqtt.Client(
@@ -29,9 +34,14 @@ class MqttNode:
         self._client.on_message = self._heard
         self._client.max_inflight_messages_set(50)
         self._broker = broker
+        self._session_expiry_s = session_expiry_s
 
     def __enter__(self) -> Self:
-        self._client.connect("127.0.0.1", self._broker.port)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = self._session_expiry_s
+        self._client.connect(
+            "127.0.0.1", self._broker.port, clean_start=False, properties=properties
+        )
         self._client.loop_start()
         self._client.subscribe(topics.down_filter(self._node_id), qos=1)
         return self

@@ -1,5 +1,6 @@
 """The receiver against a real Mosquitto: what paho would lose, it doesn't."""
 
+import queue
 import socket
 import threading
 import time
@@ -10,15 +11,19 @@ from typing import Any
 
 import pytest
 
+from contract import topics
+from contract.json import encode
+from contract.messages import Ack
 from contract.streams import Stream
 from provisioning.localstack import Broker
 from server.identity.ca import CredentialFiles
-from server.ingest.broker_access import BrokerAccess, NoClientName
+from server.ingest import receive
+from server.ingest.broker_access import BrokerAccess, BrokerFilesUnusable, NoClientName
 from server.ingest.inbound import Message
 from server.ingest.metrics import Metrics
 from server.ingest.receive import KINDS, PahoReceiver
 from tests.server.ingest.mqtt_node import MqttNode
-from tests.server.ingest.testlab import NODE, Wire
+from tests.server.ingest.testlab import NODE, SPOOL, Wire
 
 pytestmark = pytest.mark.mqtt
 
@@ -56,8 +61,8 @@ class Bench:
             time.sleep(0.1)  # the SUBACK
             yield receiver
 
-    def node(self) -> MqttNode:
-        return MqttNode(NODE, self.broker, self._issue(NODE))
+    def node(self, session_expiry_s: int = 0) -> MqttNode:
+        return MqttNode(NODE, self.broker, self._issue(NODE), session_expiry_s)
 
     def value(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
@@ -236,6 +241,46 @@ def test_a_dead_network_thread_is_noticed_and_replaced(
         (found,) = take(receiver, 1)
         receiver.acknowledge([found])
     assert "thread is dead; connecting anew" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_files_that_cannot_be_used_for_a_while_do_not_end_the_watch(
+    bench: Bench, wire: Wire, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def die(*_: Any) -> None:
+        raise RuntimeError("callback failed")
+
+    def renewing(*_: Any) -> None:
+        raise BrokerFilesUnusable("the key doesn't fit the certificate")
+
+    with bench.receiver(silence_s=2) as receiver, bench.node() as node:
+        with monkeypatch.context() as patched:
+            patched.setattr(BrokerAccess, "set_tls", renewing)
+            receiver._client.on_message = die
+            node.publish(wire.lights(1))
+            wait_for(lambda: bench.value("msl_ingest_watchdog_restarts_total") >= 2)
+        (found,) = take(receiver, 1)
+        receiver.acknowledge([found])
+    assert "the key doesn't fit the certificate" in caplog.text
+
+
+def test_an_answer_does_not_wait_for_a_node_that_is_away(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(receiver: PahoReceiver, seq: int) -> None:
+        receiver.publish(topics.ack(NODE, Stream.LIGHT), encode(Ack(v=1, spool=SPOOL, seq=seq)))
+
+    with bench.receiver() as receiver:
+        with bench.node(session_expiry_s=60):
+            pass
+        answer(receiver, 7)
+        monkeypatch.setattr(receive, "ACK_EXPIRES_S", 1)
+        answer(receiver, 8)
+        time.sleep(2.5)
+        with bench.node() as node:
+            assert node.ack().seq == 7
+            with pytest.raises(queue.Empty):
+                node.ack(timeout_s=1)
 
 
 def test_a_silent_broker_is_noticed(
