@@ -28,8 +28,10 @@ from edge.feeds.feed import Feed
 from edge.feeds.footfall import footfall_feed
 from edge.feeds.light import light_feed
 from edge.feeds.noise import noise_feed
+from edge.handover import Handover
 from edge.health import HealthSource, HealthStats
 from edge.identity import boot_id, software_rev
+from edge.recent_windows import RecentWindows
 from edge.sensor_states import OK, SensorStates
 from edge.sensors.footfall.geometry import Geometry
 from edge.settings import Settings
@@ -85,6 +87,8 @@ class Agent:
         self._store = ConfigStore(self._state_dir / "config.json")
         self._config = self._store.load()
         self._stopping = threading.Event()
+        self._recent = RecentWindows(self._state_dir / "recent.json")
+        self._handover = Handover(self._state_dir)
         self._new_configs: queue.SimpleQueue[Config] = queue.SimpleQueue()
         self._link = "offline"
         self._end_s: float | None = settings.number("run.seconds") or None
@@ -195,6 +199,7 @@ class Agent:
         self._health_seen_s = now_s
         while not self._new_configs.empty():
             self._apply(self._new_configs.get())
+        self._take_in()
         self._flush()
 
     def _note(self, key: str, value: str) -> None:
@@ -216,6 +221,14 @@ class Agent:
             self.states.set("spool", error.state, str(error))
         else:
             self.states.set("spool", OK)
+
+    def _take_in(self) -> None:
+        """Spool what a command beside this process has left."""
+        try:
+            if self._handover.take(self.spool):
+                self.uplink.wake()
+        except SpoolUnwritable as error:
+            log.error("%s", error)
 
     def _finish_measuring(self) -> None:
         for worker in self._workers.values():
@@ -262,7 +275,9 @@ class Agent:
         if end_s is None and self._mode.fast:
             end_s = self._end_s
         dur_s = getattr(self._windows(), f"{feed.stream.value}_s")
-        return StreamWorker(feed, self.spool, self.states, dur_s, end_s=end_s)
+        return StreamWorker(
+            feed, self.spool, self.states, dur_s, end_s=end_s, on_record=self._recent.note
+        )
 
     def _windows(self) -> Windows:
         return (self._config and self._config.windows) or self._settings.windows()

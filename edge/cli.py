@@ -183,6 +183,14 @@ def calibrate(context: typer.Context) -> None:
 
 
 @app.command(context_settings=PASSED_ON, add_help_option=False)
+def validate(context: typer.Context) -> None:
+    """Compare a manual tally with the counter (msl-node validate --help)."""
+    from edge.validate_command import validate as command
+
+    pass_on(command, context)
+
+
+@app.command(context_settings=PASSED_ON, add_help_option=False)
 def export(context: typer.Context) -> None:
     """Carry the spool of a node without uplink on a stick (msl-node export --help)."""
     from edge.export_command import export as command

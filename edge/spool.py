@@ -158,6 +158,26 @@ class Spool:
         """Take an event that happens now."""
         self._push(self._event(body))
 
+    def take_in(self, body: Body, key: str, flags: Sequence[Flag] = ()) -> bool:
+        """Spool an event that a command left for the agent; False when it was taken before.
+
+        The event and `key`, the name of what was left last, are committed together: a kill before
+        the command's file is removed doesn't double the event. Raises `SpoolUnwritable`.
+        """
+        try:
+            with self._lock, self._transaction() as connection:
+                if self.get_meta("taken_in") == key:
+                    return False
+                inserts = spool_rows.Inserts(connection)
+                made = inserts.add(self._event(body, flags))
+                inserts.finish()
+                connection.execute("INSERT OR REPLACE INTO meta VALUES ('taken_in', ?)", (key,))
+                self._held_bytes += made
+                self.made_bytes += made
+            return True
+        except sqlite3.OperationalError as error:
+            raise self._unwritable(error) from error
+
     def flush(self) -> int:
         """Write what is new, delete what was acknowledged, in one transaction; return how many new.
 
@@ -377,14 +397,14 @@ class Spool:
                 del self._pending[0]
                 self._unspooled_n += 1
 
-    def _event(self, body: Body) -> Made:
+    def _event(self, body: Body, flags: Sequence[Flag] = ()) -> Made:
         waits = None if self.clock.synced() else self.clock.boot_s()
         record = EventRecord(
             seq=1,
             t=to_t_ms(self.clock.utc_s()),
             dur_s=0,
             valid_s=0,
-            flags=list(self._flags),
+            flags=list(dict.fromkeys([*flags, *self._flags])),
             body=body,  # type: ignore[arg-type]  # EventBody is the union of all subclasses
         )
         encode_record(Stream.EVENT, record)

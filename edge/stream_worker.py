@@ -6,6 +6,7 @@ be taken for zero; it is opened again with growing waits.
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from contract.batch import RECORD_TYPE
@@ -49,6 +50,7 @@ class StreamWorker:
     Args:
         dur_s: Length of a window.
         end_s: Time on the feed's clock at which to end; None: never.
+        on_record: Told of every record whose time is settled, once it waits for the next flush.
     """
 
     def __init__(
@@ -59,12 +61,14 @@ class StreamWorker:
         dur_s: float,
         *,
         end_s: float | None = None,
+        on_record: Callable[[Record], None] | None = None,
     ) -> None:
         self.feed = feed
         self.name = feed.stream.value
         self._spool = spool
         self._states = states
         self._end_s = end_s
+        self._on_record = on_record
         self._origin = Origin(spool.origin.boot, software_rev(feed.rev_part), feed.sens_db)
         self._stopping = threading.Event()
         covered_to_ms = spool.last_end_ms(feed.stream)
@@ -172,3 +176,5 @@ class StreamWorker:
         else:
             if self._states.state_of(self.name)[0] == "bad_record":
                 self._states.set(self.name, OK)
+            if self._on_record is not None and start_boot_s is None:
+                self._on_record(record)

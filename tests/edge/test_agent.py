@@ -25,7 +25,7 @@ from contract.streams import Stream
 from edge.agent import Agent, Mode
 from edge.broker_link import BrokerSettings
 from edge.errors import SettingsError
-from edge.settings import load, render
+from edge.settings import load
 from edge.spool_file import SpoolBusy
 from provisioning.localstack import Broker
 from server.identity.ca import CredentialFiles
@@ -35,57 +35,6 @@ pytestmark = [pytest.mark.mqtt, pytest.mark.timeout(180)]
 START = "2026-05-01T20:00:15Z"
 START_MS = 1_777_665_615_000
 EMULATED = ("light.source=emulated:opt3001", "noise.source=emulated")
-
-
-@pytest.fixture
-def server(
-    broker: Broker, client_certificate: Callable[[str], CredentialFiles]
-) -> Iterator[FakeServer]:
-    files = client_certificate("srv-ingest")
-    fake = FakeServer(
-        BrokerSettings(
-            host="127.0.0.1",
-            port=broker.port,
-            ca_file=broker.ca_file,
-            cert_file=files.certificate,
-            key_file=files.key,
-        ),
-        "srv-ingest",
-    )
-    yield fake
-    fake.stop()
-
-
-@pytest.fixture
-def node_file(
-    broker: Broker,
-    client_certificate: Callable[[str], CredentialFiles],
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
-) -> Path:
-    """Settings of a node of the test's own; sources are added by `--set`."""
-    node_id = f"agent-{abs(hash(request.node.name)) % 10**8}"
-    files = client_certificate(node_id)
-    file = tmp_path / "node.toml"
-    file.write_text(
-        render(
-            {
-                "node_id": node_id,
-                "trust_clock": "always",
-                "broker.port": broker.port,
-                "broker.ca_file": str(broker.ca_file),
-                "broker.cert_file": str(files.certificate),
-                "broker.key_file": str(files.key),
-                "uplink.ack_timeout_s": 1.0,
-                "uplink.backoff_max_s": 2.0,
-                "uplink.reconnect_max_s": 1.0,
-                "windows.light_s": 5,
-                "windows.noise_s": 5,
-                "windows.health_s": 5,
-            }
-        )
-    )
-    return file
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ def msl_node(*args: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "selftest", "settings", "simulate", "level", "count", "export"]
+    "command",
+    ["run", "selftest", "settings", "simulate", "level", "count", "export", "validate"],
 )
 def test_every_command_has_help_with_an_example(command: str) -> None:
     done = msl_node(command, "--help")
