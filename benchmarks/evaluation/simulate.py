@@ -28,27 +28,27 @@ Run = Callable[[np.random.Generator], Answer | None]
 EFFECT = 0.2  # about +22 % on a ratio, or 0.2 of a unit
 
 
-def _wald(value: float, se: float, df: float) -> Answer:
+def _wald(value: float, se: float, df: float, truth: float) -> Answer:
     low, high, p = linear.t_interval(value, se, df, 0.95)
-    return Answer(value, low, high, p)
+    return Answer(value, low <= truth <= high, p)
 
 
-def _mixture(mixture: linear.Mixture, value: float) -> Answer:
-    return Answer(value, mixture.quantile(0.025), mixture.quantile(0.975), mixture.p())
+def _mixture(mixture: linear.Mixture, value: float, truth: float) -> Answer:
+    """The interval's ends are where p is 5 %."""
+    return Answer(value, mixture.p(truth) >= 0.05, mixture.p())
 
 
-def _log(row: Estimate, p: float | None) -> Answer:
-    """A ratio's row on the log scale; open ends are infinite."""
-    low = -math.inf if not row.low else math.log(row.low)
-    high = math.inf if row.high is None else math.log(row.high)
-    value = math.log(row.value) if row.value else -math.inf
-    return Answer(value, low, high, 1.0 if p is None else p)
-
-
-def _plain(row: Estimate, p: float | None) -> Answer:
+def _row(row: Estimate, p: float | None, truth: float, *, log: bool) -> Answer:
+    """An estimate's row, a ratio's by its logarithm; no interval where both ends are open."""
     low = -math.inf if row.low is None else row.low
     high = math.inf if row.high is None else row.high
-    return Answer(row.value or 0.0, low, high, 1.0 if p is None else p)
+    value = 0.0 if row.value is None else row.value
+    if log:
+        value = math.log(value) if value > 0 else -math.inf
+        low = math.log(low) if low > 0 else -math.inf
+        high = math.log(high)
+    holds = None if math.isinf(low) and math.isinf(high) else low <= truth <= high
+    return Answer(value, holds, 1.0 if p is None else p)
 
 
 def shifted(method: str, setting: str, runs: int, make: Callable[[float], Run]) -> Figures:
@@ -71,7 +71,7 @@ def its_linear(runs: int) -> Iterator[Figures]:
                 y = worlds.ar1(rng, n, rho) + effect * (time >= n // 2)
                 keep = rng.random(n) >= missing
                 s = segments(time[keep], start=float(n // 2), slope=True)
-                return _linear_answer(y[keep], s, how)
+                return _linear_answer(y[keep], s, how, effect)
 
             return one
 
@@ -91,23 +91,23 @@ def its_linear(runs: int) -> Iterator[Figures]:
     )  # fmt: skip
 
 
-def _linear_answer(y: Array, s: Segments, how: str) -> Answer:
+def _linear_answer(y: Array, s: Segments, how: str, truth: float) -> Answer:
     j = s.column("level_change")
     unit = np.eye(s.x.shape[1])[j]
     if how == "averaged":
         mixture = linear.ar1_posterior(y, s.x, s.steps).contrast(unit)
-        return _mixture(mixture, float(mixture.weight @ mixture.centre))
+        return _mixture(mixture, float(mixture.weight @ mixture.centre), truth)
     if how == "ML":
         fit = linear.ar1_max_likelihood(y, s.x, s.steps)
-        return _wald(float(fit.beta[j]), float(fit.se()[j]), fit.df)
+        return _wald(float(fit.beta[j]), float(fit.se()[j]), fit.df, truth)
     if how == "Prais-Winsten":
         fit = linear.prais_winsten(y, s.x, s.steps)
-        return _wald(float(fit.beta[j]), float(fit.se()[j]), fit.df)
+        return _wald(float(fit.beta[j]), float(fit.se()[j]), fit.df, truth)
     fit = linear.ols(y, s.x)
     if how == "OLS":
-        return _wald(float(fit.beta[j]), float(fit.se()[j]), fit.df)
+        return _wald(float(fit.beta[j]), float(fit.se()[j]), fit.df, truth)
     hac = linear.newey_west(fit, s.x, linear.hac_lag(len(y)))
-    return _wald(float(fit.beta[j]), float(np.sqrt(hac[j, j])), fit.df)
+    return _wald(float(fit.beta[j]), float(np.sqrt(hac[j, j])), fit.df, truth)
 
 
 def its_counts(runs: int) -> Iterator[Figures]:
@@ -126,9 +126,9 @@ def its_counts(runs: int) -> Iterator[Figures]:
                 j = s.column("level_change")
                 if how == "quasi":
                     se = float(np.sqrt(fit.phi * fit.cov[j, j]))
-                    return _wald(float(fit.beta[j]), se, np.inf)
+                    return _wald(float(fit.beta[j]), se, np.inf, effect)
                 mixture = ar1_counts(fit, s.x, s.steps).contrast(np.eye(s.x.shape[1])[j])
-                return _mixture(mixture, float(fit.beta[j]))
+                return _mixture(mixture, float(fit.beta[j]), effect)
 
             return one
 
@@ -158,7 +158,7 @@ def _controlled(effect: float) -> Run:
         fit = quasi_binomial(treated, control, s.x, np.zeros(n))
         j = s.column("level_change")
         mixture = ar1_counts(fit, s.x, s.steps).contrast(np.eye(s.x.shape[1])[j])
-        return _mixture(mixture, float(fit.beta[j]))
+        return _mixture(mixture, float(fit.beta[j]), effect)
 
     return one
 
@@ -175,13 +175,13 @@ def count_tables(runs: int) -> Iterator[Figures]:
                 treated, control = Cells(a, b), Cells(c, d)
                 if how in ("exact", "mid-p"):
                     row = exact_rirr(treated, control, level=0.95, mid_p=how == "mid-p")
-                    return _log(row, row.p)
+                    return _row(row, row.p, effect, log=True)
                 if how == "estimated":
                     cell = [f"{i}" for i in np.repeat(np.arange(4), 12)]
                     used = max(1.0, dispersion(months, np.ones(48), cell, None)[0])
                 else:
                     used = {"Poisson": 1.0, "doubled": 2.0}[how]
-                return _wald(*log_rirr(treated, control, phi=used), np.inf)
+                return _wald(*log_rirr(treated, control, phi=used), np.inf, effect)
 
             return one
 
@@ -215,7 +215,7 @@ def did_sites(runs: int, sites: tuple[tuple[int, int], ...]) -> Iterator[Figures
             def one(rng: np.random.Generator) -> Answer | None:
                 y = worlds.sites(rng, treated, control, 52, 26, effect=effect, missing=missing)
                 result = did(_did_request(y, treated))
-                return _did_answer(result, how)
+                return _did_answer(result, how, effect)
 
             return one
 
@@ -244,11 +244,11 @@ def _did_request(y: Array, treated: int) -> DidRequest:
     return DidRequest(panel=panel, start=y.shape[1] / 2, scale="log")
 
 
-def _did_answer(result: Result, how: str) -> Answer | None:
+def _did_answer(result: Result, how: str, truth: float) -> Answer | None:
     if result.refusal is not None:
         return None
     row = result.estimates[0 if how == "ri" else 1]
-    return _log(row, row.p)
+    return _row(row, row.p, truth, log=True)
 
 
 def synthetic(runs: int) -> Iterator[Figures]:
@@ -267,8 +267,7 @@ def synthetic(runs: int) -> Iterator[Figures]:
                 result = synthetic_control(ScRequest(panel=panel, start=40.0))
                 if result.refusal is not None:
                     return None
-                found = _plain(result.estimates[0], result.p)
-                return Answer(found.value / 10, found.low / 10, found.high / 10, found.p)
+                return _row(result.estimates[0], result.p, 10 * effect, log=False)
 
             return one
 
@@ -293,7 +292,7 @@ def surveys(runs: int) -> Iterator[Figures]:
                 SurveyRequest(answer=answer, treated=treated, after=after, threshold=4.0,
                               weight=rng.uniform(0.5, 2.0, n))
             )  # fmt: skip
-            return _log(result.estimates[0], result.p)
+            return _row(result.estimates[0], result.p, effect, log=True)
 
         return one
 
@@ -317,8 +316,7 @@ def bayes(runs: int) -> Iterator[Figures]:
                         draws=800, seed=int(rng.integers(2**31)),
                     )
                 )  # fmt: skip
-                found = _plain(result.estimates[0], result.p)
-                return Answer(found.value / 10, found.low / 10, found.high / 10, found.p)
+                return _row(result.estimates[0], result.p, 10 * effect, log=False)
 
             return one
 
@@ -340,7 +338,7 @@ def single_count(runs: int) -> Iterator[Figures]:
                 areas={"treated": 1, "control": 1},
             )
             result = count_result(data)
-            return _log(result.estimates[0], result.p)
+            return _row(result.estimates[0], result.p, effect, log=True)
 
         return one
 

@@ -8,11 +8,10 @@ import numpy as np
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """One run's estimate, interval and p, on the scale on which the truth is given."""
+    """One run's estimate, whether its interval holds the truth (None: there is none), and p."""
 
     value: float
-    low: float
-    high: float
+    holds: bool | None
     p: float
 
 
@@ -57,13 +56,13 @@ def tally(
     if null is not None:
         found = [null(np.random.default_rng([seed + 1, i])) for i in range(runs)]
         nulls = [answer for answer in found if answer is not None]
-    bounded = [a for a in given if not (math.isinf(a.low) and math.isinf(a.high))]
+    bounded = [a.holds for a in given if a.holds is not None]
     return Figures(
         method=method,
         setting=setting,
         runs=len(given),
         refused=runs - len(given),
         bias=_mean([a.value for a in given], truth),
-        coverage=float(np.mean([a.low <= truth <= a.high for a in given])) if bounded else None,
+        coverage=float(np.mean(bounded)) if bounded else None,
         false_positive=float(np.mean([a.p <= 0.05 for a in nulls])) if nulls else math.nan,
     )

@@ -15,7 +15,7 @@ from server.evaluation.did import DidRequest, did, event_study
 from server.evaluation.errors import BadRequest
 from server.evaluation.its import Family, ItsRequest, its
 from server.evaluation.moments import Kind, option_moment
-from server.evaluation.panel import panel_from_table
+from server.evaluation.panel import against, panel_from_table
 from server.evaluation.results import Result
 from server.evaluation.segmented import Season
 from server.evaluation.series import series_from_table
@@ -184,6 +184,11 @@ def did_command(
     ] = None,
     exposure: Exposure = None,
     scale: Annotated[Literal["level", "log"], typer.Option(help="log compares ratios.")] = "level",
+    minus: Annotated[
+        str | None,
+        typer.Option(help="Column taken off (log: divided by) first: day, for night minus day."),
+    ] = None,
+    minus_exposure: Annotated[str | None, typer.Option(help="Exposure of --minus.")] = None,
     events: Annotated[bool, typer.Option(help="Add the event study, time by time.")] = False,
     randomised_seed: Annotated[
         int | None, typer.Option(help="Recorded seed with which arms were drawn.")
@@ -202,6 +207,12 @@ def did_command(
         table, unit=unit, time=time, outcome=outcome, treated=treated, exposure=exposure,
         treated_units=treated_unit,
     )  # fmt: skip
+    if minus is not None:
+        other = panel_from_table(
+            table, unit=unit, time=time, outcome=minus, treated=treated, exposure=minus_exposure,
+            treated_units=treated_unit,
+        )  # fmt: skip
+        panel = against(panel, other, log=scale == "log")
     request = DidRequest(
         panel=panel, start=option_moment("--at", at, table.times(time)[1]), scale=scale,
         randomised_seed=randomised_seed, level=level, alpha=alpha, seed=seed,

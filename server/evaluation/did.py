@@ -153,8 +153,6 @@ def _cell_means(panel: Panel, before: Mask, level: float) -> list[Estimate]:
         sign * float(cells[name].mean())
         for name, sign in zip(cells, (-1, 1, 1, -1), strict=True)
     )  # fmt: skip
-    if min(len(values) for values in cells.values()) < 2:
-        return rows
     se = _clustered_se(panel, before)
     low, high, p = t_interval(value, se, np.inf, level) if se > 0 else (np.nan, np.nan, np.nan)
     pooled = estimate("did", value, "outcome", se=se, low=low, high=high, p=p, level=level,
@@ -166,8 +164,11 @@ def _clustered_se(panel: Panel, before: Mask) -> float:
     """Standard error of the double difference of cell means, each site a cluster (Liang & Zeger).
 
     A site's deviations before and after are summed before they are squared, so that a site that is
-    always high doesn't count as noise; times G/(G - 1).
+    always high doesn't count as noise; times G/(G - 1). NaN with one site in an arm, which has
+    nothing to differ from.
     """
+    if min(int((panel.treated == mark).sum()) for mark in (0.0, 1.0)) < 2:
+        return float("nan")
     total = np.zeros(len(panel.sites))
     for mark in (1.0, 0.0):
         mine = panel.treated == mark

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from server.evaluation.errors import BadRequest
 
@@ -161,7 +161,7 @@ class Mixture(msgspec.Struct, frozen=True):
 
     def cdf(self, at: float) -> float:
         """Share below `at`."""
-        return float(self.weight @ stats.t.cdf((at - self.centre) / self.spread, self.df))
+        return float(self.weight @ special.stdtr(self.df, (at - self.centre) / self.spread))
 
     def quantile(self, share: float) -> float:
         """Value with `share` below it."""
@@ -216,15 +216,12 @@ def ar1_posterior(y: Array, x: Array, steps: NDArray[np.int64] | None = None) ->
     ols(y, x)  # says so when the columns depend on each other
     n, k = x.shape
     q, r = np.linalg.qr(x)  # columns of one length, so that no scale of a covariate can hurt
-    both = np.stack([whiten(np.column_stack([q, y]), float(rho), steps) for rho in _RHO_GRID])
+    both, jacobian = _whitened_at(np.column_stack([q, y]), _RHO_GRID, steps)
     xw, yw = both[:, :, :k], both[:, :, k]
     gram = np.swapaxes(xw, 1, 2) @ xw
     beta = np.linalg.solve(gram, np.swapaxes(xw, 1, 2) @ yw[:, :, None])[:, :, 0]
-    residuals = yw - np.einsum("rnk,rk->rn", xw, beta)
-    sse = np.maximum(np.einsum("rn,rn->r", residuals, residuals), 1e-300)
-    jacobian = np.array(
-        [0.5 * np.log(1 - rho**2) - _log_spread(float(rho), steps) for rho in _RHO_GRID]
-    )
+    residuals = yw - (xw @ beta[:, :, None])[:, :, 0]
+    sse = np.maximum(np.sum(residuals**2, axis=1), 1e-300)
     restricted = jacobian - 0.5 * (n - k) * np.log(sse) - 0.5 * np.linalg.slogdet(gram)[1]
     weight = np.exp(restricted - restricted.max())
     back = np.linalg.inv(r)
@@ -236,6 +233,19 @@ def ar1_posterior(y: Array, x: Array, steps: NDArray[np.int64] | None = None) ->
         cov=back @ (np.linalg.inv(gram) * scale) @ back.T,
         df=n - k,
     )
+
+
+def _whitened_at(
+    values: Array, rho: Array, steps: NDArray[np.int64]
+) -> tuple[Array, Array]:  # fmt: skip
+    """`whiten` for each rho at once (r, n, k), and the log-likelihood's Jacobians (r,)."""
+    carried = rho[:, None] ** steps[None, :]
+    spread2 = (1 - carried**2) / (1 - rho**2)[:, None]
+    first = values[None, :1] * np.sqrt(1 - rho**2)[:, None, None]
+    rest = values[None, 1:] - carried[:, :, None] * values[None, :-1]
+    rest /= np.sqrt(spread2)[:, :, None]
+    jacobian = 0.5 * np.log(1 - rho**2) - 0.5 * np.log(spread2).sum(axis=1)
+    return np.concatenate([first, rest], axis=1), jacobian
 
 
 def _one_step_each(y: Array, steps: NDArray[np.int64] | None) -> NDArray[np.int64]:

@@ -51,6 +51,24 @@ def site_means(panel: Panel, mask: Mask, *, log: bool) -> Array:
     return np.asarray(np.log(means), dtype=np.float64)
 
 
+def against(panel: Panel, other: Panel, *, log: bool) -> Panel:
+    """The panel's outcome relative to another one of the same sites and times: night to day.
+
+    Rates are divided (`log`) or subtracted, so that a difference in differences of it is the third
+    difference: the day is each site's own control for what isn't light (Gruber 1994, AER 84:622).
+    A time at which either wasn't measured, or the divisor is 0, is NaN.
+    """
+    mine, theirs = (
+        p.y if p.exposure is None else p.y / p.exposure for p in (panel, other)
+    )  # fmt: skip
+    if log:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            y = np.where(theirs > 0, mine / theirs, np.nan)
+    else:
+        y = mine - theirs
+    return msgspec.structs.replace(panel, y=np.asarray(y, dtype=np.float64), exposure=None)
+
+
 def panel_from_table(
     table: Table,
     *,

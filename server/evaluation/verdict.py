@@ -55,7 +55,7 @@ def verdict(
 
 
 def _said(headline: Estimate) -> str:
-    """Value and interval in words: ratios as percent, others in their unit."""
+    """Value and interval in words: ratios as percent, others as they are."""
     value = headline.value
     if value is None:
         return "no estimate"
@@ -64,7 +64,7 @@ def _said(headline: Estimate) -> str:
         if headline.low is None and headline.high is None:
             return said
         return f"{said} ({_percent(headline.low)} to {_percent(headline.high)})"
-    said = f"{value:+.4g} {headline.unit}"
+    said = f"{value:+.4g}"
     if headline.low is None or headline.high is None:
         return said
     return f"{said} ({headline.low:+.4g} to {headline.high:+.4g})"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from benchmarks.evaluation.published import card_krueger
 from server.evaluation.did import DidRequest, did, event_study
 from server.evaluation.errors import BadRequest
-from server.evaluation.panel import Panel
+from server.evaluation.panel import Panel, against
 
 Array = NDArray[np.float64]
 
@@ -61,6 +61,7 @@ def test_one_of_six_can_never_settle_it() -> None:
     assert result.outcome == "inconclusive"
     assert "no data could settle it" in result.verdict
     assert result.estimates[0].low is None
+    assert all(row.p is None for row in result.sensitivity), "one site can't have a model's p"
 
 
 def test_an_unobserved_week_is_no_zero() -> None:
@@ -113,6 +114,26 @@ def test_grades_follow_the_design() -> None:
     ).grade  # fmt: skip
     pair = did(DidRequest(panel=panel(made_up(1, 1, 0.0), 1), start=10)).grade
     assert (many and many.level, drawn and drawn.level, pair and pair.level) == (4, 5, 3)
+
+
+@pytest.mark.parametrize(("log", "effect"), [(True, 1.3), (False, 6.0)])
+def test_the_day_takes_off_what_is_not_light(log: bool, effect: float) -> None:
+    day = made_up(5, 8, 0.0) + 20
+    crowd = np.linspace(1, 2, 20)[None, :] * np.array([1.5] * 5 + [1.0] * 8)[:, None]
+    night = day * crowd * 0.2 if log else day + crowd
+    night[:5, 10:] = night[:5, 10:] * effect if log else night[:5, 10:] + effect
+    base = day * crowd if log else day + crowd
+    both = against(panel(night, 5), panel(base, 5), log=log)
+    result = did(DidRequest(panel=both, start=10, scale="log" if log else "level"))
+    assert result.estimates[0].value == pytest.approx(effect)
+
+
+def test_a_night_without_its_day_is_not_measured() -> None:
+    day = made_up(3, 6, 0.0)
+    day[0, 3] = np.nan
+    both = against(panel(made_up(3, 6, 0.0), 3), panel(day, 3), log=True)
+    assert np.isnan(both.y[0, 3])
+    assert np.isfinite(both.y).sum() == 9 * 20 - 1
 
 
 def test_event_study_shows_the_step_at_its_time() -> None:
