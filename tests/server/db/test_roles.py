@@ -92,7 +92,7 @@ ALLOWED = {
             for view in (
                 "sites", "nodes", "light_1m", "noise_1m", "footfall", "health_1m",
                 "light_1h", "noise_1h", "footfall_1h", "occupancy_1h", "health_1h", "light_1d",
-                "noise_1d", "footfall_1d", "coverage_1h", "freshness", "latest",
+                "noise_1d", "footfall_1d", "coverage_1h", "coverage_1d", "freshness", "latest",
                 "interventions", "platform",
             )
         ),
