@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from contract.batch import RECORD_TYPE, encode_record
 from contract.flags import Flag
 from contract.json import encode
 from contract.limits import CLOCK_WAIT_S, MAX_T_MS, MIN_T_MS
@@ -94,7 +93,7 @@ class Inserts:
             )
         )
         if made.start_boot_s is None:
-            self._ends_ms[stream] = end_ms(record)
+            self._ends_ms[stream] = end_ms(record.t, record.dur_s)
         return len(body) + ROW_BYTES
 
     def finish(self) -> None:
@@ -119,9 +118,9 @@ class Inserts:
         return self._origins[origin]
 
 
-def end_ms(record: Record) -> int:
-    """End of a record's window, UTC."""
-    return record.t + round(record.dur_s * 1000)
+def end_ms(t_ms: int, dur_s: float) -> int:
+    """End of the window that began at `t_ms`, UTC."""
+    return t_ms + round(dur_s * 1000)
 
 
 def note_end(connection: sqlite3.Connection, stream: Stream, ended_ms: int) -> None:
@@ -230,6 +229,9 @@ def freeze(connection: sqlite3.Connection, clock: Clock, boot: str) -> None:
 
     In sync now: `t` is counted back on the boot clock. Made in an earlier boot, or waited for
     `CLOCK_WAIT_S`: they go as they are, flagged, for nothing will ever tell their time.
+
+    Only `t` and the flags are touched, whatever else is in a record: it may be of an earlier
+    software, whose records this one can't read any more.
     """
     waiting = connection.execute(
         "SELECT r.id, r.stream, o.boot, r.made_boot_s, r.start_boot_s, r.body"
@@ -241,17 +243,17 @@ def freeze(connection: sqlite3.Connection, clock: Clock, boot: str) -> None:
     utc_at_boot_s = clock.utc_s() - boot_now_s
     for row_id, name, row_boot, made_boot_s, start_boot_s, body in waiting:
         stream = Stream(name)
-        record = msgspec.json.decode(body, type=RECORD_TYPE[stream])
+        record = msgspec.json.decode(body)
         if row_boot == boot and synced:
-            record.t = to_t_ms(utc_at_boot_s + start_boot_s)
-            note_end(connection, stream, end_ms(record))
+            record["t"] = to_t_ms(utc_at_boot_s + start_boot_s)
+            note_end(connection, stream, end_ms(record["t"], record["dur_s"]))
         elif row_boot != boot or boot_now_s - made_boot_s > CLOCK_WAIT_S:
-            record.flags = [*record.flags, Flag.CLOCK_UNSYNCED]
+            record["flags"] = [*record["flags"], Flag.CLOCK_UNSYNCED]
         else:
             continue
         connection.execute(
             "UPDATE record SET start_boot_s = NULL, body = ? WHERE id = ?",
-            (encode_record(stream, record), row_id),
+            (encode(record), row_id),
         )
 
 

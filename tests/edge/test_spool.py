@@ -335,6 +335,23 @@ class TestClockThatIsNotInSync:
         again.flush()
         assert bodies(again)[0]["t"] == round((clock.offset + 900.0) * 1000)
 
+    def test_record_of_an_earlier_software_does_not_stop_the_others(
+        self, open_spool: OpenSpool, source: RecordSource, clock: SetClock
+    ) -> None:
+        clock.in_sync = False
+        spool = open_spool()
+        self.spool_waiting(spool, source, start_boot_s=900.0)
+        spool._connection.execute(
+            "UPDATE record SET body = json_set(body, '$.lux_mean', 1, '$.lux_max', NULL)"
+        )
+        spool.close()
+        again = open_spool(boot=OTHER_BOOT)
+        clock.in_sync = True
+        spool_light(again, source, 1)
+        assert held(again) == [1, 2]
+        assert bodies(again)[0]["flags"] == [Flag.CLOCK_UNSYNCED]
+        assert bodies(again)[0]["lux_mean"] == 1
+
     def test_clock_at_1970_still_makes_a_valid_event(
         self, open_spool: OpenSpool, clock: SetClock
     ) -> None:
