@@ -104,7 +104,7 @@ class Board:
     def _next(self, before: State | None) -> State:
         with self._lease() as conn:
             fleet = load_fleet(conn, coverage=self._coverage)
-            sketches = self._history.load(conn, fleet.at)
+            sketches = self._history.load(conn, fleet)
         groups = _group(fleet, sketches)
         html = {
             f"node-{card.node_id}": self._node.render(node=card)

@@ -1,17 +1,21 @@
 """The last hour of light and noise and the last hours of footfall, for the rows' sparklines.
 
+Corrected by the calibrations that hold, as the value beside them is.
+
 One walk down the time-leading index over the newest chunk for all nodes together: 60 rows a node,
 where a look-up per node would jump 500 times through the same pages.
 """
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
-from contract.streams import DEFAULT_WINDOW_S, Stream
-from server.api.fleet import Connection
+from contract.streams import Stream
+from server.api.fleet import Connection, Fleet, Node
+from server.api.latest import calibration_at
 from server.api.memo import Memo
+from server.api.stream_state import GRACE
 from server.console import wording
 from server.console.sparkline import Points, Spark, draw
 
@@ -34,14 +38,16 @@ class Trace:
 
 _ONE_VALUE = """
 SELECT node_id, NULL, array_agg(extract(epoch FROM t)::bigint ORDER BY t),
-       array_agg({column} ORDER BY t)
+       array_agg(dur_s ORDER BY t), array_agg({column} ORDER BY t)
 FROM {stream}_raw WHERE t > %(since)s GROUP BY node_id
 """
 # Lines are never added up unless the site closes them off, so the trace is of the first one.
 _FIRST_LINE = """
 SELECT DISTINCT ON (node_id) node_id, line,
-       array_agg(extract(epoch FROM t)::bigint ORDER BY t), array_agg(a_to_b + b_to_a ORDER BY t)
-FROM footfall_line_raw WHERE t > %(since)s GROUP BY node_id, line ORDER BY node_id, line
+       array_agg(extract(epoch FROM t)::bigint ORDER BY t),
+       array_agg(dur_s ORDER BY t), array_agg(a_to_b + b_to_a ORDER BY t)
+FROM footfall_line_raw JOIN footfall_raw r USING (t, node_id, spool, seq)
+WHERE t > %(since)s AND r.t > %(since)s GROUP BY node_id, line ORDER BY node_id, line
 """
 _HOUR, _HOURS = timedelta(hours=1), timedelta(hours=12)
 TRACES = {
@@ -76,31 +82,43 @@ class History:
     def __init__(self) -> None:
         self._memo: Memo[Sketches] = Memo(KEEP_S)
 
-    def load(self, conn: Connection, at: datetime) -> Sketches:
+    def load(self, conn: Connection, fleet: Fleet) -> Sketches:
         """Those of now, or of `KEEP_S` ago."""
-        return self._memo.get(lambda: load_sketches(conn, at))
+        return self._memo.get(lambda: load_sketches(conn, fleet))
 
 
-def load_sketches(conn: Connection, at: datetime) -> Sketches:
+def load_sketches(conn: Connection, fleet: Fleet) -> Sketches:
     """What every stream did lately; nothing for a stream that measured nothing."""
     found: Sketches = defaultdict(dict)
+    nodes = {node.row.node_id: node for node in fleet.nodes}
     for stream, trace in TRACES.items():
-        keys = {"since": at - trace.span}
-        for node_id, line, times_s, values in conn.execute(trace.query, keys):
-            sketch = _sketch(stream, trace, Points(times_s, values), line, at)
+        keys = {"since": fleet.at - trace.span}
+        for node_id, line, times_s, durs_s, values in conn.execute(trace.query, keys):
+            if node_id not in nodes:
+                continue
+            points = _corrected(nodes[node_id], stream, line, Points(times_s, durs_s, values))
+            sketch = _sketch(trace, points, line, fleet.at)
             if sketch is not None:
                 found[node_id][stream] = sketch
     return found
 
 
-def _sketch(
-    stream: Stream, trace: Trace, points: Points, line: str | None, at: datetime
-) -> Sketch | None:
+def _corrected(node: Node, stream: Stream, line: str | None, points: Points) -> Points:
+    if not node.calibrations:
+        return points
+    values = []
+    for time_s, value in zip(points.times_s, points.values, strict=True):
+        held = calibration_at(node, stream.value, line, datetime.fromtimestamp(time_s, UTC))
+        values.append(value if held is None or value is None else held.gain * value + held.offset)
+    return replace(points, values=values)
+
+
+def _sketch(trace: Trace, points: Points, line: str | None, at: datetime) -> Sketch | None:
     spark = draw(
         points,
         since_s=(at - trace.span).timestamp(),
         until_s=at.timestamp(),
-        window_s=DEFAULT_WINDOW_S[stream],
+        grace_s=GRACE.total_seconds(),
         least_span=trace.least_span,
     )
     if spark is None:

@@ -128,6 +128,24 @@ def test_a_silent_node_is_in_the_list_of_what_needs_attention(
     assert "last known" in page.text
 
 
+def test_the_sparkline_is_of_corrected_values(client: httpx.Client, pilot: Pilot) -> None:
+    newest = minute(datetime.now(UTC))
+    pilot.node("lamp-01")
+    for n in range(3):
+        t = newest - timedelta(minutes=n)
+        pilot.record("lamp-01", Stream.LIGHT, t, lux_p50=10)
+        pilot.record("lamp-01", Stream.NOISE, t, laeq=50)
+    quarter = minute(datetime.now(UTC), 900)
+    pilot.record("lamp-01", Stream.FOOTFALL, quarter, lines={"north": (3, 4), "south": (0, 0)})
+    for quantity, found in (("light", {"gain": 2}), ("noise", {"offset": -3}),
+                            ("footfall", {"gain": 1.5, "line": "north"})):  # fmt: skip
+        pilot.calibrate("lamp-01", quantity, newest - timedelta(days=1), **found)
+    html = client.get("/").text
+    assert "last hour: 20.0 to 20.0 lx, 1 gap" in html
+    assert "last hour: 47.0 to 47.0 dB, 1 gap" in html
+    assert "last 12 hours of line north: 10.5 to 10.5 crossings, 1 gap" in html
+
+
 def test_a_retired_node_that_is_gone_needs_no_attention(client: httpx.Client, pilot: Pilot) -> None:
     pilot.node("lamp-01", state="retired")
     pilot.record("lamp-01", Stream.LIGHT, minute(datetime.now(UTC) - timedelta(days=1)))
