@@ -30,9 +30,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class _Who:
-    """Nodes with the time in which each counts, and the zone whose days they have."""
+    """Nodes, or stays of nodes, with the time in which each counts, and the zone of their days.
+
+    A stay is None where the node counts wherever it stood.
+    """
 
     node_ids: list[str]
+    stays: list[int | None]
     from_ts: list[datetime]
     to_ts: list[datetime]
     tz: str | None
@@ -74,12 +78,13 @@ def _raw_page(conn: Connection, of: Source, ask: Question, who: _Who) -> list[di
 
 
 def _view_page(conn: Connection, of: Source, ask: Question, who: _Who) -> list[dict[str, Any]]:
+    """Rows of views belong to a stay, so the hour or day in which it begins is in it as well."""
     keys = {
         "node_ids": who.node_ids,
-        "from_ts": who.from_ts,
-        "to_ts": who.to_ts,
+        "stays": who.stays,
+        "from_t": ask.from_t,
+        "to_t": ask.to_t,
         "limit": ask.limit,
-        "site": ask.site,
         "tz": site_zone(who.tz).key,
     }
     return _rows(conn, of, keys)
@@ -99,7 +104,7 @@ def _of_node(conn: Connection, ask: Question) -> _Who:
     ).fetchone()
     if row is None:
         raise not_found("node", ask.node or "", try_this="/api/v1/nodes lists them")
-    return _Who([ask.node or ""], [ask.from_t], [ask.to_t], row[0])
+    return _Who([ask.node or ""], [None], [ask.from_t], [ask.to_t], row[0])
 
 
 def _of_site(conn: Connection, ask: Question) -> _Who:
@@ -108,13 +113,15 @@ def _of_site(conn: Connection, ask: Question) -> _Who:
     if site is None:
         raise not_found("site", ask.site or "", try_this="/api/v1/registry/sites lists them")
     stays = conn.execute(
-        "SELECT node_id, greatest(from_t, %(from_t)s),"
+        "SELECT node_id, deployment_id, greatest(from_t, %(from_t)s),"
         " least(coalesce(to_t, 'infinity'), %(to_t)s) FROM deployment"
         " WHERE site_id = %(site)s AND from_t < %(to_t)s"
         " AND coalesce(to_t, 'infinity') > %(from_t)s ORDER BY node_id, from_t",
         {"site": ask.site, "from_t": ask.from_t, "to_t": ask.to_t},
     ).fetchall()
-    return _Who([s[0] for s in stays], [s[1] for s in stays], [s[2] for s in stays], site[0])
+    columns = list(zip(*stays, strict=True)) or [()] * 4
+    node_ids, numbers, from_ts, to_ts = (list(column) for column in columns)
+    return _Who(node_ids, numbers, from_ts, to_ts, site[0])
 
 
 def _row(row: dict[str, Any], grain: Grain, units: dict[str, str]) -> Row:

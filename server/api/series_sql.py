@@ -38,8 +38,8 @@ _PAGE = "FETCH FIRST %(limit)s ROWS WITH TIES"
 def source(stream: Stream, grain: Grain) -> Source:
     """Where rows of `stream` at `grain` come from.
 
-    Raw takes node_id, from_t, to_t, limit; the views node_ids, from_ts and to_ts (when each node
-    counts), limit, site, and for days tz.
+    Raw takes node_id, from_t, to_t, limit; the views node_ids and stays (one of each node, or null
+    for all), from_t, to_t, limit, and for days tz.
     """
     if grain is not Grain.RAW:
         return _of_view(stream, grain)
@@ -86,7 +86,7 @@ def _raw_lines() -> Source:
     )
 
 
-_WHO = "unnest(%(node_ids)s::text[], %(from_ts)s::timestamptz[], %(to_ts)s::timestamptz[])"
+_WHO = "unnest(%(node_ids)s::text[], %(stays)s::integer[]) AS who(node_id, deployment_id)"
 
 
 def _of_view(stream: Stream, grain: Grain) -> Source:
@@ -96,10 +96,10 @@ def _of_view(stream: Stream, grain: Grain) -> Source:
     hours = grain is Grain.HOUR
     at = "r.hour" if hours else "r.local_day"
     bounds = (
-        "r.hour >= who.from_t AND r.hour < who.to_t"
+        "r.hour >= %(from_t)s AND r.hour < %(to_t)s"
         if hours
-        else "r.local_day >= (who.from_t AT TIME ZONE %(tz)s)::date"
-        " AND r.local_day <= ((who.to_t - interval '1 us') AT TIME ZONE %(tz)s)::date"
+        else "r.local_day >= (%(from_t)s::timestamptz AT TIME ZONE %(tz)s)::date"
+        " AND r.local_day <= ((%(to_t)s::timestamptz - interval '1 us') AT TIME ZONE %(tz)s)::date"
     )
     calibration = "NULL::integer" if stream is Stream.HEALTH else "r.calibration_id"
     return Source(
@@ -107,9 +107,9 @@ def _of_view(stream: Stream, grain: Grain) -> Source:
         SELECT r.node_id, {at} AS t, {"r.line" if lines else "NULL::text"} AS line,
                r.dur_s, r.valid_s, r.n AS records_n, r.flags, r.excluded,
                {calibration} AS calibration_id, {", ".join(f"r.{name}" for name in units)}
-        FROM {_WHO} AS who(node_id, from_t, to_t) JOIN {view} r ON r.node_id = who.node_id
-        LEFT JOIN deployment d ON d.deployment_id = r.deployment_id
-        WHERE {bounds} AND (%(site)s::text IS NULL OR d.site_id = %(site)s)
+        FROM {_WHO} JOIN {view} r ON r.node_id = who.node_id
+             AND (who.deployment_id IS NULL OR r.deployment_id = who.deployment_id)
+        WHERE {bounds}
         ORDER BY {at} {_PAGE}""",  # noqa: S608
         units,
     )

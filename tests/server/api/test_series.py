@@ -92,6 +92,26 @@ def test_a_node_counts_for_a_site_only_while_it_stood_there(
         assert [r["t"][11:16] for r in rows] == ["02:00", "03:00"], grain
 
 
+def test_two_stays_at_one_site_on_a_day_count_once_and_from_their_first_record(
+    client: httpx.Client, pilot: Pilot
+) -> None:
+    pilot.site("plaza", tz="UTC")
+    pilot.node("lamp-01")
+    for first, last in ((630, 660), (690, 720)):  # taken down at 11:00, up again at 11:30
+        pilot.conn.execute(
+            "INSERT INTO deployment (node_id, site_id, from_t, to_t) VALUES (%s, %s, %s, %s)",
+            ["lamp-01", "plaza", DAY + timedelta(minutes=first), DAY + timedelta(minutes=last)],
+        )
+    for minutes in (640, 700):
+        t = DAY + timedelta(minutes=minutes)
+        pilot.record("lamp-01", Stream.FOOTFALL, t, dur_s=300, lines={"north": (5, 0)})
+    for grain, at in (("1h", "t"), ("1d", "day")):
+        rows = ask(client, "footfall", site="plaza", grain=grain)["rows"]
+        assert sum(r["values"]["a_to_b"] for r in rows) == 10, grain
+        assert len(rows) == 2, grain
+        assert all(r[at] for r in rows)
+
+
 def test_hours_are_corrected_and_energy_averaged(client: httpx.Client, pilot: Pilot) -> None:
     pilot.node("lamp-01")
     pilot.calibrate("lamp-01", "noise", DAY - timedelta(days=1), offset=1)
