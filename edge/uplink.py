@@ -221,7 +221,9 @@ class Uplink:
             # In turns, so that the backlog of one stream doesn't keep the others waiting.
             while sum(self._send_one(link, delivery) for delivery in self._deliveries.values()):
                 pass
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:
+            # A programming error is a spool that was closed while a slow disk kept us here beyond
+            # `stop`: there is nothing wrong with its file.
             log.error("spool can't be read: %s", error)
             self._stopping.wait(1.0)
         except sqlite3.DatabaseError as error:

@@ -261,6 +261,25 @@ def test_old_copy_of_a_spool_begins_a_new_line(
     assert any(json.loads(e)["body"].get("state") == "set_aside" for e in events)
 
 
+def test_spool_closed_under_the_uplink_is_not_taken_for_broken(
+    server: FakeServer, start_node: Callable[..., Node]
+) -> None:
+    server.silent = True
+    node = start_node()
+    node.make(3)
+    assert server.wait_for(lambda: len(server.stored[node.spool.id, LIGHT]) == 3)
+    old_id = node.spool.id
+    node.spool.close()
+    node.uplink.wake()
+    time.sleep(0.6)
+    node.uplink.stop()
+    assert list(node.spool.path.parent.glob("*.broken-*")) == []
+    server.silent = False
+    again = start_node(node.node_id)
+    assert again.spool.id == old_id
+    assert again.emptied()
+
+
 def test_poison_record_is_set_aside_and_its_neighbours_arrive(
     server: FakeServer, start_node: Callable[..., Node]
 ) -> None:
