@@ -10,7 +10,8 @@ from server.evaluation.bsts import BstsRequest, bsts
 from server.evaluation.count_table import Cells, log_rirr, rate_ratio, ratio_estimate
 from server.evaluation.did import DidRequest, did
 from server.evaluation.displacement import wdd, wdq_value
-from server.evaluation.its import ItsRequest, its
+from server.evaluation.its import its
+from server.evaluation.its_request import ItsRequest
 from server.evaluation.panel import Panel, panel_from_table
 from server.evaluation.results import Estimate
 from server.evaluation.segmented import Season
@@ -109,7 +110,7 @@ def chicago() -> Iterator[Target]:
     for name, outages, crimes, (before, during, after), published in rows:
         around = outages * (before + after)
         area = Cells(around, crimes, outages * 60, crimes / during * 30)
-        row = next(r for r in rate_ratio(area, level=0.95) if r.model == "log normal")
+        row = next(r for r in rate_ratio(area, level=0.95) if r.model == "phi 1")
         ends = [100 * ((v or 0) - 1) for v in (row.value, row.low, row.high)]
         percent = msgspec.structs.replace(row, value=ends[0], low=ends[1], high=ends[2])
         yield from _triple(

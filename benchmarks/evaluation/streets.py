@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from server.evaluation.bsts import BstsRequest, bsts
 from server.evaluation.count_table import Cells, log_rirr
 from server.evaluation.did import DidRequest, did
-from server.evaluation.its import ItsRequest, its
+from server.evaluation.its import its
+from server.evaluation.its_request import ItsRequest
 from server.evaluation.panel import Panel
 from server.evaluation.segmented import Season
 from server.evaluation.synthetic_control import ScRequest, synthetic_control

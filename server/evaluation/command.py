@@ -13,7 +13,8 @@ from server.evaluation.count_report import ARMS, CountData, count_result, counts
 from server.evaluation.count_table import Cells
 from server.evaluation.did import DidRequest, did, event_study
 from server.evaluation.errors import BadRequest
-from server.evaluation.its import Family, ItsRequest, its
+from server.evaluation.its import its
+from server.evaluation.its_request import Family, ItsRequest
 from server.evaluation.moments import Kind, option_moment
 from server.evaluation.panel import against, panel_from_table
 from server.evaluation.results import Result

@@ -165,7 +165,7 @@ def _single_area(data: CountData, treated: Cells, *, level: float, alpha: float)
     rows = sorted(rows, key=lambda row: (row.model == "exact binomial") is not small)
     if phi > 1:
         poisson_row = rate_ratio(treated, level=level)[0]
-        if poisson_row.model == "log normal":
+        if poisson_row.model != "exact binomial":
             rows.append(poisson_row)
     grade = maryland_grade(Design(treated_sites=data.areas["treated"], control_sites=0))
     outcome, sentence = verdict(rows[0], p=rows[0].p, alpha=alpha, grade=grade, what="the count")

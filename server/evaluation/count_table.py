@@ -150,7 +150,9 @@ def rate_ratio(area: Cells, *, phi: float = 1.0, level: float) -> list[Estimate]
     if min(area.counts()) > 0:
         se = float(np.sqrt(phi * (1 / area.before + 1 / area.after)))
         log_value = float(np.log(area.after / area.before / e))
-        found.append(ratio_estimate("rate_ratio", log_value, se, level=level, model="log normal"))
+        found.append(
+            ratio_estimate("rate_ratio", log_value, se, level=level, model=f"phi {phi:.3g}")
+        )
     test = stats.binomtest(x, n, e / (1 + e))
     ci = test.proportion_ci(confidence_level=level, method="exact")
     odds = [share / (1 - share) / e if share < 1 else np.inf for share in (ci.low, x / n, ci.high)]

@@ -99,9 +99,9 @@ def weighted_displacement_quotient(
         quotients = (da / ca - db / cb) / (ra / ca - rb / cb)
     quotients = quotients[np.isfinite(quotients)]
     low, high = np.quantile(quotients, [(1 - level) / 2, (1 + level) / 2])
-    return Quotient(
-        success=success, wdq=value, low=float(low), high=float(high), reading=reading(value)
-    )
+    settled = low > 0 or high < 0
+    said = reading(value) if settled else "not settled: from displacement to spread of benefits"
+    return Quotient(success=success, wdq=value, low=float(low), high=float(high), reading=said)
 
 
 def success_measure(treated: Cells, control: Cells, *, phi: float, level: float) -> Estimate:

@@ -59,13 +59,20 @@ def test_wdq_of_stoke_on_trent() -> None:
 
 def test_wdq_is_read_when_the_direct_effect_is_clear() -> None:
     found = weighted_displacement_quotient(
-        Cells(400, 200), Cells(300, 280), Cells(400, 400), phi=1, level=0.95, seed=1
+        Cells(400, 200), Cells(300, 180), Cells(400, 400), phi=1, level=0.95, seed=1
     )
     assert found.reading == "benefits spread to the buffer"
     assert found.low is not None
     assert found.high is not None
     assert found.wdq is not None
     assert found.low < found.wdq < found.high
+
+
+def test_a_wdq_on_both_sides_of_nothing_is_not_settled() -> None:
+    found = weighted_displacement_quotient(
+        Cells(400, 200), Cells(300, 295), Cells(400, 400), phi=1, level=0.95, seed=1
+    )
+    assert found.reading == "not settled: from displacement to spread of benefits"
 
 
 def test_wdq_is_not_read_without_a_clear_direct_effect() -> None:

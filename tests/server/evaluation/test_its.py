@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from server.evaluation.errors import BadRequest
-from server.evaluation.its import ItsRequest, its
+from server.evaluation.its import its
+from server.evaluation.its_request import ItsRequest
 from server.evaluation.results import Estimate, Result
 from server.evaluation.segmented import Season, segments
 
