@@ -103,14 +103,24 @@ FROM (
 GROUP BY 1, 2 ORDER BY 1, 2
 """
 
+# Of a bucket that the range or the present cuts, the hours that are left make the whole.
 RECORDED = """
-SELECT $__timeGroupAlias(t, $__interval, NULL),
-       node_id || ' ' || stream || CASE WHEN simulated THEN ' SIMULATED' ELSE '' END AS metric,
-       least(1000.0 * sum(valid_s) / $__interval_ms, 1) AS value
-FROM dash.coverage_1h
-WHERE site_id = '$site' AND stream <> 'health' AND $__timeFilter(t)
-  AND t < date_trunc('hour', now())
-GROUP BY 1, 2 ORDER BY 1, 2
+SELECT "time", metric,
+       least(valid_s / (3600.0 * (
+         SELECT count(*) FROM generate_series(
+           "time", "time" + $__interval_ms * interval '1 ms' - interval '1 hour',
+           interval '1 hour') AS t
+         WHERE $__timeFilter(t) AND t < date_trunc('hour', now()))), 1) AS value
+FROM (
+  SELECT $__timeGroupAlias(t, $__interval, NULL),
+         node_id || ' ' || stream || CASE WHEN simulated THEN ' SIMULATED' ELSE '' END AS metric,
+         sum(valid_s) AS valid_s
+  FROM dash.coverage_1h
+  WHERE site_id = '$site' AND stream <> 'health' AND $__timeFilter(t)
+    AND t < date_trunc('hour', now())
+  GROUP BY 1, 2
+) AS bucket
+ORDER BY 1, 2
 """
 COVERAGE_STATES = [
     State("records, nothing measured", PURPLE, low=0, high=0),
@@ -155,8 +165,9 @@ def _freshness() -> dict[str, Any]:
         "Last records",
         FRESHNESS,
         grid=Grid(8, 0, 16, 6),
-        description="When each stream of each node last measured: fresh within an hour, late within"
-        " a day, else silent. A stream that never sent anything isn't listed.",
+        description="When the newest record of each stream of each node began, whether anything was"
+        " measured in it or not: fresh within an hour, late within a day, else silent. A stream"
+        " that never sent anything isn't listed.",
         units={"last record": "dateTimeAsIso", "age": "s"},
         states={"state": FRESH_STATES},
     )
@@ -214,8 +225,9 @@ def _recorded() -> dict[str, Any]:
         "What was recorded",
         RECORDED,
         grid=Grid(0, 33, 24, 8),
-        description="Share of each hour that was really measured, per node and stream; the hour"
-        " under way is left out. Empty: no records at all for that hour.",
+        description="Share of the time that was really measured, per node and stream, by the hour"
+        " or, over more than a week, by several; the hour under way is left out. Empty: no records"
+        " at all.",
         unit="percentunit",
         interval="1h",
         states=COVERAGE_STATES,

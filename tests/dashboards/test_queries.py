@@ -166,6 +166,20 @@ def test_recorded_shows_what_is_missing(seeded: Any) -> None:
     assert _within(recorded["plaza-02 noise"], seeded.start, 5) == [0.0]
 
 
+@pytest.mark.parametrize("first_hour", [0, 1, 2])
+def test_recorded_is_of_the_hours_that_are_shown(seeded: Any, first_hour: int) -> None:
+    # Buckets of three hours over a range of four: at least one of them is cut.
+    from_t = seeded.start + timedelta(hours=first_hour)
+    request = Request(
+        from_t=from_t, to_t=from_t + timedelta(hours=3, minutes=59), interval_ms=3 * 3_600_000
+    )
+    sql = _panel("What was recorded")["targets"][0]["rawSql"]
+    _, rows = _run(seeded.grafana_dsn, sql, request)
+    shares = [value for _, metric, value in rows if metric == "plaza-01 light SIMULATED"]
+    assert len(shares) >= 2
+    assert shares == pytest.approx([0.2] * len(shares))
+
+
 def test_banner_says_that_some_is_simulated(seeded: Any) -> None:
     panel = _panel("Where these numbers come from")
     sql = panel["targets"][0]["rawSql"]
