@@ -20,6 +20,7 @@ from server.evaluation.verdict import verdict
 _SUM_WEIGHT = 1e4
 # A treated site whose fit before is worse than this share of its own spread was not rebuilt.
 POOR_FIT = 0.5
+LEAST_BEFORE = 5
 
 
 class ScRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,72 +79,55 @@ def fit_synthetic(target: Array, donors: Array, before: Mask, *, demean: bool) -
     )
 
 
+class Courses(msgspec.Struct, frozen=True, kw_only=True):
+    """Rates (sites, times), which row is treated, which may be donors, which times lie before."""
+
+    y: Array
+    mine: int
+    donors: list[int]
+    before: Mask
+
+    @property
+    def target(self) -> Array:
+        """(times,) the treated site's course."""
+        return np.asarray(self.y[self.mine], dtype=np.float64)
+
+    def fit(self, site: int, donors: list[int], *, demean: bool) -> SyntheticFit:
+        """One site rebuilt from others."""
+        return fit_synthetic(self.y[site], self.y[donors], self.before, demean=demean)
+
+
 def synthetic_control(request: ScRequest) -> Result:
     """Mean gap after, its placebo p, each time's gap, weights, placebo in time, leave-one-out."""
-    panel, method = request.panel, "synthetic control"
-    mine = np.flatnonzero(panel.treated == 1)
-    if len(mine) != 1:
-        raise BadRequest(f"{len(mine)} treated units; synthetic control takes one, name it")
-    before = panel.before(request.start)
-    if before.all() or not before.any():
-        raise BadRequest(f"no times {'after' if before.all() else 'before'} {request.start:g}")
-    y = _rates(panel)
-    target = y[mine[0]]
-    holes = np.flatnonzero(~np.isfinite(target))
-    if len(holes):
-        return refused(
-            method, len(y), f"{panel.sites[mine[0]]} was not measured at {panel.times[holes[0]]:g}"
-            f" ({len(holes)} holes); nothing is filled in, so use longer steps or another window"
-        )  # fmt: skip
-    complete: Mask = np.array([bool(np.isfinite(row).all()) for row in y])
-    donors = [i for i in range(len(y)) if complete[i] and i != mine[0]]
-    left_out = [panel.sites[i] for i in np.flatnonzero(~complete)]
-    if len(donors) < 2:
-        return refused(method, len(y), f"{len(donors)} donors without holes; at least 2 are needed")
-    if before.sum() < 5:
-        return refused(method, len(y), f"{int(before.sum())} times before; at least 5 are needed")
-    fit = fit_synthetic(target, y[donors], before, demean=request.demean)
-    placebos = _placebos(y, donors, before, request.demean)
+    panel, courses = request.panel, _courses(request)
+    why = _why_not(panel, courses)
+    if why is not None:
+        return refused("synthetic control", len(courses.y), why)
+    donors, before = courses.donors, courses.before
+    fit = courses.fit(courses.mine, donors, demean=request.demean)
+    placebos = [
+        courses.fit(i, [j for j in donors if j != i], demean=request.demean) for i in donors
+    ]
     ratios = np.array([placebo.ratio for placebo in placebos])
-    p = float((1 + np.sum(ratios >= fit.ratio)) / (1 + len(ratios)))
-    smallest = 1 / (1 + len(ratios))
-    effect = float(fit.gap[~before].mean())
+    rank = int(1 + np.sum(ratios >= fit.ratio))
+    p, smallest = rank / (1 + len(ratios)), 1 / (1 + len(ratios))
     low, high = _placebo_interval(fit, placebos, before, request.level)
     headline = estimate(
-        "mean_gap_after", effect, "outcome", low=low, high=high, level=request.level, p=p,
-        model="simplex weights; interval from the placebos' gaps",
+        "mean_gap_after", float(fit.gap[~before].mean()), "outcome", low=low, high=high,
+        level=request.level, p=p, model="simplex weights; interval from the placebos' gaps",
     )  # fmt: skip
-    spread = float(target[before].std())
-    poor = spread > 0 and fit.rmspe_before > POOR_FIT * spread
     grade = maryland_grade(Design(treated_sites=1, control_sites=len(donors)))
     outcome, sentence = verdict(
         headline, p=p, alpha=request.alpha, grade=grade, smallest_p=smallest
     )
+    poor = _poor_fit(fit, courses)
     if poor and outcome == "change":
-        outcome, sentence = (
-            "inconclusive",
-            (
-                "Inconclusive: the course before could not be rebuilt from the other sites, so the"
-                f" gap after says nothing; Maryland grade {grade.level} of 5."
-            ),
-        )
-    gaps = [
-        estimate(f"gap_at_{time:g}", float(gap), "outcome")
-        for time, gap in zip(panel.times[~before], fit.gap[~before], strict=True)
-    ]
-    warnings = [f"left out as donors, they have holes: {shown(left_out)}"] if left_out else []
-    if poor:
-        warnings.append(
-            f"poor fit before: {fit.rmspe_before:.3g} against a spread of {spread:.3g}; try"
-            " --demean, or a different method"
-        )
-    order = np.argsort(-fit.weights, kind="stable")
-    weights: dict[str, Json] = {panel.sites[donors[k]]: float(fit.weights[k]) for k in order}
+        outcome, sentence = "inconclusive", f"Inconclusive: {poor}; Maryland grade {grade.level}."
     return Result(
-        method=method + (", demeaned" if request.demean else ""),
+        method="synthetic control" + (", demeaned" if request.demean else ""),
         n=1 + len(donors),
-        estimates=[headline, *gaps],
-        sensitivity=_leave_one_out(y, target, donors, fit, before, request, panel),
+        estimates=[headline, *_gaps(panel, fit, before)],
+        sensitivity=_leave_one_out(courses, fit, request),
         p=p,
         p_kind="placebo rank of RMSPE after/before",
         smallest_p=smallest,
@@ -152,28 +136,74 @@ def synthetic_control(request: ScRequest) -> Result:
         outcome=outcome,
         verdict=sentence,
         diagnostics={
-            "weights": weights,
+            "weights": _named_weights(panel, courses, fit),
             "rmspe_before": fit.rmspe_before,
             "rmspe_after": fit.rmspe_after,
             "rmspe_ratio": fit.ratio,
-            "rank": int(1 + np.sum(ratios >= fit.ratio)),
+            "rank": rank,
             "of": 1 + len(ratios),
-            "placebo_in_time": _in_time(target, y[donors], before, request.demean),
+            "placebo_in_time": _in_time(courses.target, courses.y[donors], before, request.demean),
         },
-        warnings=warnings,
+        warnings=[*_left_out(panel, courses), *([poor] if poor else [])],
     )
 
 
-def _rates(panel: Panel) -> Array:
-    return panel.y if panel.exposure is None else panel.y / panel.exposure
+def _courses(request: ScRequest) -> Courses:
+    panel = request.panel
+    mine = np.flatnonzero(panel.treated == 1)
+    if len(mine) != 1:
+        raise BadRequest(f"{len(mine)} treated units; synthetic control takes one, name it")
+    before = panel.before(request.start)
+    if before.all() or not before.any():
+        raise BadRequest(f"no times {'after' if before.all() else 'before'} {request.start:g}")
+    y = panel.y if panel.exposure is None else panel.y / panel.exposure
+    donors = [i for i in range(len(y)) if np.isfinite(y[i]).all() and i != mine[0]]
+    return Courses(y=y, mine=int(mine[0]), donors=donors, before=before)
 
 
-def _placebos(y: Array, donors: list[int], before: Mask, demean: bool) -> list[SyntheticFit]:
-    """Each donor rebuilt from the others; the treated site is never among them."""
+def _why_not(panel: Panel, courses: Courses) -> str | None:
+    """Why there can be no answer, or None."""
+    holes = np.flatnonzero(~np.isfinite(courses.target))
+    if len(holes):
+        return (
+            f"{panel.sites[courses.mine]} was not measured at {panel.times[holes[0]]:g}"
+            f" ({len(holes)} holes); nothing is filled in, so use longer steps or another window"
+        )
+    if len(courses.donors) < 2:
+        return f"{len(courses.donors)} donors without holes; at least 2 are needed"
+    if courses.before.sum() < LEAST_BEFORE:
+        return f"{int(courses.before.sum())} times before; at least {LEAST_BEFORE} are needed"
+    return None
+
+
+def _poor_fit(fit: SyntheticFit, courses: Courses) -> str:
+    """What is wrong with the course before, or nothing."""
+    spread = float(courses.target[courses.before].std())
+    if spread == 0 or fit.rmspe_before <= POOR_FIT * spread:
+        return ""
+    return (
+        f"poor fit before ({fit.rmspe_before:.3g} against a spread of {spread:.3g}): the course"
+        " could not be rebuilt from the other sites, so the gap after says nothing; try --demean"
+    )
+
+
+def _gaps(panel: Panel, fit: SyntheticFit, before: Mask) -> list[Estimate]:
     return [
-        fit_synthetic(y[i], y[[j for j in donors if j != i]], before, demean=demean)
-        for i in donors
-    ]  # fmt: skip
+        estimate(f"gap_at_{time:g}", float(gap), "outcome")
+        for time, gap in zip(panel.times[~before], fit.gap[~before], strict=True)
+    ]
+
+
+def _named_weights(panel: Panel, courses: Courses, fit: SyntheticFit) -> dict[str, Json]:
+    """Weights by site, heaviest first."""
+    order = np.argsort(-fit.weights, kind="stable")
+    return {panel.sites[courses.donors[k]]: float(fit.weights[k]) for k in order}
+
+
+def _left_out(panel: Panel, courses: Courses) -> list[str]:
+    kept = {courses.mine, *courses.donors}
+    names = [site for i, site in enumerate(panel.sites) if i not in kept]
+    return [f"left out as donors, they have holes: {shown(names)}"] if names else []
 
 
 def _placebo_interval(
@@ -198,26 +228,27 @@ def _in_time(target: Array, donors: Array, before: Mask, demean: bool) -> Json:
     """Gap after a pretended start two thirds through the time before: it should be near 0."""
     past = int(before.sum())
     cut = past * 2 // 3
-    if cut < 5:
+    if cut < LEAST_BEFORE:
         return None
     mask = np.arange(past) < cut
     fit = fit_synthetic(target[:past], donors[:, :past], mask, demean=demean)
     return {"mean_gap": float(fit.gap[~mask].mean()), "rmspe_ratio": fit.ratio}
 
 
-def _leave_one_out(
-    y: Array, target: Array, donors: list[int], fit: SyntheticFit, before: Mask,
-    request: ScRequest, panel: Panel,
-) -> list[Estimate]:  # fmt: skip
+def _leave_one_out(courses: Courses, fit: SyntheticFit, request: ScRequest) -> list[Estimate]:
     """The effect without each donor that carries weight: none of them may make it."""
     rows = []
-    for i, weight in zip(donors, fit.weights, strict=True):
-        if weight < 0.01 or len(donors) < 3:
+    for i, weight in zip(courses.donors, fit.weights, strict=True):
+        if weight < 0.01 or len(courses.donors) < 3:
             continue
-        others = y[[j for j in donors if j != i]]
-        without = fit_synthetic(target, others, before, demean=request.demean)
+        others = [j for j in courses.donors if j != i]
+        without = courses.fit(courses.mine, others, demean=request.demean)
         rows.append(
-            estimate("mean_gap_after", float(without.gap[~before].mean()), "outcome",
-                     model=f"without {panel.sites[i]}")
-        )  # fmt: skip
+            estimate(
+                "mean_gap_after",
+                float(without.gap[~courses.before].mean()),
+                "outcome",
+                model=f"without {request.panel.sites[i]}",
+            )
+        )
     return rows
