@@ -109,7 +109,10 @@ class Config(Message, kw_only=True, forbid_unknown_fields=True):
 
 
 class Command(Message, kw_only=True, forbid_unknown_fields=True):
-    """Something to do once, before `expires`; answered by an event or by the nonce in batches."""
+    """Something to do once, before `expires`; answered by an event or by the nonce in batches.
+
+    `check` names what a `check` looks at; a `walk_test` with `check` "end" ends the one that runs.
+    """
 
     command: Literal["check", "nonce", "walk_test"]
     nonce: f.Nonce

@@ -24,6 +24,7 @@ class DownAnswers:
     Args:
         apply: Takes a stored configuration; the agent acts on it in its own time.
         carry: Takes (nonce, expiry in UTC s) for the next batch of every stream.
+        walk: Begins a walk test, or ends it (True); returns why not.
     """
 
     spool: Spool
@@ -32,6 +33,7 @@ class DownAnswers:
     store: ConfigStore
     apply: Callable[[Config], None]
     carry: Callable[[str, float], None]
+    walk: Callable[[bool], str | None]
 
     def configure(self, config: Config) -> None:
         """Store and apply a configuration, or refuse it whole with the reason."""
@@ -60,8 +62,9 @@ class DownAnswers:
         self._answer(command, what, ok=ok, detail=detail)
 
     def walk_test(self, command: Command) -> None:
-        """This release can't pause its windows for a walk test, and says so."""
-        self._answer(command, "walk_test", ok=False, detail="this release has no walk test")
+        """Begin a walk test; with `check` "end", end the one that runs."""
+        why_not = self.walk(command.check == "end")
+        self._answer(command, "walk_test", ok=why_not is None, detail=why_not)
 
     def carry_nonce(self, command: Command) -> None:
         """Put the nonce into the batches to come."""

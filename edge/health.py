@@ -11,7 +11,8 @@ from typing import Any
 import psutil
 
 from edge.clock import Clock, kernel_clock_synced
-from edge.sensor_states import SensorStates
+from edge.sensor_states import OK, SensorStates
+from edge.sensors.health.clock_state import clock_state
 from edge.spool import Spool
 
 DAY_S = 86_400
@@ -23,12 +24,20 @@ WIRELESS = Path("/proc/net/wireless")
 
 @dataclass
 class HealthSource:
-    """What health records are made from."""
+    """What health records are made from.
+
+    Args:
+        link: State of the uplink.
+        pir_share: Share of the time since the last call with movement; None without the sensor.
+        clock_trusted: Another machine keeps this one's clock (`trust_clock = "always"`).
+    """
 
     spool: Spool
     states: SensorStates
     clock: Clock
     link: Callable[[], str]
+    pir_share: Callable[[], float | None] = lambda: None
+    clock_trusted: bool = False
     _began_s: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -37,6 +46,8 @@ class HealthSource:
     def fields(self) -> dict[str, Any]:
         """The fields of a `HealthRecord` but `seq`, `t`, `dur_s`, `valid_s`, `flags`."""
         depth = self.spool.depth()
+        clock = clock_state()
+        self._note_clock(clock.source.reason)
         now_ms = self.clock.utc_s() * 1000
         oldest_ms = depth.oldest_made_ms
         return {
@@ -52,10 +63,22 @@ class HealthSource:
             else round(max(0.0, now_ms - oldest_ms) / 1000, 1),
             "spool_days_left": self._days_left(depth.used_bytes),
             "clock_synced": kernel_clock_synced(),
+            "clock_offset_ms": clock.offset_ms.value,
+            "clock_source": clock.source.value,
             "link": self.link(),
             "link_rssi_dbm": link_rssi_dbm(),
+            "pir_share": self.pir_share(),
             "sensors": self.states.snapshot(),
         }
+
+    def _note_clock(self, why_no_source: str | None) -> None:
+        """The clock as a sensor state: what nothing disciplines runs on, and says since when."""
+        if kernel_clock_synced() or self.clock_trusted:
+            self.states.set("clock", OK)
+        elif self.clock.synced():
+            self.states.set("clock", "clock_holdover", why_no_source)
+        else:
+            self.states.set("clock", "clock_unsynced", why_no_source)
 
     def _days_left(self, used_bytes: int) -> float | None:
         """How long the spool lasts without a server, at the rate of this run so far."""

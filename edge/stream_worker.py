@@ -6,6 +6,7 @@ be taken for zero; it is opened again with growing waits.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -69,6 +70,7 @@ class StreamWorker:
         self._states = states
         self._end_s = end_s
         self._on_record = on_record
+        self._beat_s = time.monotonic()
         self._origin = Origin(spool.origin.boot, software_rev(feed.rev_part), feed.sens_db)
         self._stopping = threading.Event()
         covered_to_ms = spool.last_end_ms(feed.stream)
@@ -98,6 +100,11 @@ class StreamWorker:
     def clock_s(self) -> float:
         """How far the feed's clock has come."""
         return self.feed.clock.boot_s()
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since its thread last did anything; 0 for one that has ended as it should."""
+        return 0.0 if self.ended else time.monotonic() - self._beat_s
 
     def stop(self) -> None:
         """Ask for the end; `join` waits for it."""
@@ -137,6 +144,7 @@ class StreamWorker:
         readings = self.feed.readings()
         try:
             for reading in readings:
+                self._beat_s = time.monotonic()
                 self._windower.add(reading.piece)
                 self._states.seen(self.name, reading.state)
                 if self._stopping.is_set() or self._past_end():
@@ -162,6 +170,7 @@ class StreamWorker:
             else:
                 self._stopping.wait(min(1.0, seconds))
             self._windower.advance(self.clock_s)
+            self._beat_s = time.monotonic()
 
     def _emit(self, record: Record, start_boot_s: float | None) -> None:
         if self.feed.simulated:

@@ -11,6 +11,7 @@ import random
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from contract import topics
 from contract.errors import DecodeError
 from contract.json import encode
 from contract.limits import MAX_PAYLOAD_BYTES
-from contract.messages import Status, decode_ack
+from contract.messages import Status, WalkTestCounts, decode_ack
 from contract.streams import Stream
 from edge.batch_payload import payload_of, properties_of
 from edge.broker_link import (
@@ -45,6 +46,8 @@ HEADER_BYTES = 512
 SMALLEST_PACKET_BYTES = 4096
 # How long the thread sleeps when nothing happens; timeouts are checked this often.
 TICK_S = 0.25
+# Walk test counts that wait for a connection: what one walk test makes at most.
+UNSEQUENCED_KEPT_N = 90
 # A connection that lasted this long was a good one: the next attempt may come at once.
 GOOD_LINK_S = 30.0
 
@@ -89,6 +92,7 @@ class Uplink:
         self._rng = random.Random()
         self._deliveries = {stream: self._delivery(stream) for stream in streams}
         self._packet_cap_bytes = MAX_PAYLOAD_BYTES
+        self._unsequenced: deque[bytes] = deque(maxlen=UNSEQUENCED_KEPT_N)
         self._link: BrokerLink | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
@@ -113,6 +117,11 @@ class Uplink:
         """Put `nonce` into the next batch of every stream."""
         for delivery in self._deliveries.values():
             delivery.carry(nonce, expires_utc_s)
+        self.wake()
+
+    def publish_walk_test(self, counts: WalkTestCounts) -> None:
+        """Publish counts of a walk test, which nobody acknowledges; called from any thread."""
+        self._unsequenced.append(encode(counts))
         self.wake()
 
     def _delivery(self, stream: Stream) -> Delivery:
@@ -214,6 +223,8 @@ class Uplink:
             )
 
     def _send(self, link: BrokerLink) -> None:
+        while self._unsequenced and link.capacity > 0:
+            link.publish(topics.up(self._node_id, topics.WALKTEST), self._unsequenced.popleft())
         try:
             now_s = time.monotonic()
             for delivery in self._deliveries.values():

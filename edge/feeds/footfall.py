@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from contract.flags import Flag
 from contract.limits import MIN_FOOTFALL_WINDOW_S
 from contract.streams import Stream
 from edge.clock import Clock, FastClock
@@ -20,6 +21,7 @@ from edge.sensors.footfall.reports import Report, SightState
 from edge.sensors.footfall.source_spec import SourceKind, SourceSpec
 from edge.sensors.footfall.stats import FootfallStats
 from edge.settings import Settings
+from edge.walk_test import WalkTest
 from edge.windows import Piece
 
 STATE_OF = {
@@ -30,7 +32,11 @@ STATE_OF = {
 
 
 class FootfallFeed:
-    """Count reports of one camera, about one a second."""
+    """Count reports of one camera, about one a second.
+
+    Attributes:
+        walk_test: Takes the reports of its time, which then don't enter the windows.
+    """
 
     stream = Stream.FOOTFALL
     splits = False
@@ -48,6 +54,7 @@ class FootfallFeed:
             source.kind is SourceKind.SCENE and source.option("seconds") > 0
         )
         self.rev_part = detector.rev
+        self.walk_test: WalkTest | None = None
         self._source = source
         self._detector = detector
         self._counter: FootfallCounter | None = None
@@ -67,7 +74,7 @@ class FootfallFeed:
             yield Reading(piece, STATE_OF.get(report.state, report.state.name.lower()))
 
     def new_stats(self) -> "_Window":
-        return _Window(self.geometry)
+        return _Window(self)
 
     def stop(self) -> None:
         # Only ended, not tidied up: that is for the thread that reads its reports.
@@ -78,17 +85,28 @@ class FootfallFeed:
 
 
 class _Window:
-    """One window's counts."""
+    """One window's counts, without the time of a walk test."""
 
-    def __init__(self, geometry: Geometry) -> None:
-        self._stats = FootfallStats(geometry)
+    def __init__(self, feed: FootfallFeed) -> None:
+        self._feed = feed
+        self._lines = [line.name for line in feed.geometry.lines]
+        self._stats = FootfallStats(feed.geometry)
+        self._paused = False
 
     def add(self, report: Report, seconds: float) -> None:
-        self._stats.add(report)
+        walk_test = self._feed.walk_test
+        if walk_test is not None and walk_test.take(self._lines, report):
+            self._paused = True
+        else:
+            self._stats.add(report)
 
     def record_fields(self) -> dict[str, Any]:
         fields = self._stats.fields()
-        return {**asdict(fields), "lines": fields.lines}
+        if self._paused and fields.valid_s < MIN_FOOTFALL_WINDOW_S:
+            # What is left is too short a time to be told of people who pass.
+            fields = FootfallStats(self._feed.geometry).fields()
+        flags = [*fields.flags, Flag.MAINTENANCE] if self._paused else fields.flags
+        return {**asdict(fields), "lines": fields.lines, "flags": flags}
 
 
 def footfall_feed(

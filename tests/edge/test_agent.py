@@ -6,6 +6,7 @@ import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -258,6 +259,17 @@ class TestWhatComesDown:
         assert (noise["check"], noise["ok"]) == ("noise", False)
         assert noise["detail"] == "absent: no reason"
 
+    def test_a_walk_test_without_a_camera_is_refused(
+        self, server: FakeServer, agent: Agent, send: Callable[[Config | Command], None]
+    ) -> None:
+        expires = int((time.time() + 60) * 1000)
+        send(Command(v=1, command="walk_test", nonce="d" * 16, expires=expires))
+        assert server.wait_for(lambda: bool(self.bodies(server, "check_result")))
+        (answer,) = self.bodies(server, "check_result")
+        assert (answer["check"], answer["ok"]) == ("walk_test", False)
+        assert answer["detail"] == "this node counts nobody: no camera is set up"
+        assert self.bodies(server, "walk_test") == []
+
     def test_nonce_rides_in_the_next_batches(
         self, server: FakeServer, agent: Agent, send: Callable[[Config | Command], None]
     ) -> None:
@@ -268,6 +280,28 @@ class TestWhatComesDown:
         assert server.wait_for(
             lambda: wanted <= {b.stream for b, _ in server.batches if b.header.nonce == nonce}
         )
+
+
+def test_systemd_hears_ready_alive_and_stopping(node_file: Path, tmp_path: Path) -> None:
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(address)
+        systemd.settimeout(60)
+        command = [sys.executable, "-m", "edge", "run", "--config", str(node_file)]
+        node = subprocess.Popen(
+            [*command, *sets(EMULATED[0])],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "NOTIFY_SOCKET": address},
+        )
+        heard = [systemd.recv(64) for _ in range(3)]
+        node.send_signal(signal.SIGTERM)
+        assert finish(node)[0] == 0
+        systemd.settimeout(0.1)
+        while heard[-1] != b"STOPPING=1":
+            heard.append(systemd.recv(64))
+    assert heard[0] == b"READY=1"
+    assert set(heard[1:-1]) == {b"WATCHDOG=1"}
 
 
 def test_endless_inputs_cannot_be_run_once(node_file: Path) -> None:

@@ -1,6 +1,7 @@
 """What the node says about itself, on boards that have the feature and on those that don't."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -9,12 +10,16 @@ from gpiozero.pins.mock import MockFactory
 
 from contract.records import HealthRecord
 from edge.clock import FastClock, SystemClock
+from edge.health import HealthSource
+from edge.sensor_states import SensorStates
 from edge.sensors.health import board
 from edge.sensors.health.clock_state import Timex, chrony_state, clock_state, kernel_state
 from edge.sensors.health.link import read_link
 from edge.sensors.health.probe import HealthProbe
 from edge.sensors.health.programs import ProgramFailed, output_of
 from edge.sensors.health.reading import Reading
+from edge.spool import Spool
+from tests.edge.conftest import SetClock
 
 
 def test_reading_is_a_value_or_a_reason_and_never_both() -> None:
@@ -191,3 +196,27 @@ def test_look_at_this_machine_stands_in_the_contract(tmp_path: Path) -> None:
 def test_uptime_is_boot_time(tmp_path: Path) -> None:
     clock = FastClock(start_utc_s=0.0, now_s=1234.56)
     assert HealthProbe(clock, tmp_path).read().record_fields()["uptime_s"] == 1234.6
+
+
+def test_a_clock_that_nothing_disciplines_is_a_state_with_its_reason(
+    open_spool: Callable[..., Spool], clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[str, str, str | None]] = []
+    states = SensorStates(clock, lambda *change: said.append(change))
+    monkeypatch.setattr("edge.health.kernel_clock_synced", lambda: False)
+    monkeypatch.setattr("edge.health.clock_state", lambda: kernel_state(Timex(status=0x40)))
+    source = HealthSource(open_spool(), states, clock, lambda: "online", lambda: 0.25)
+    fields = source.fields()
+    assert (fields["clock_source"], fields["clock_offset_ms"]) == (None, None)
+    assert fields["pir_share"] == 0.25
+    clock.in_sync = False
+    source.fields()
+    assert [(sensor, state) for sensor, state, _ in said] == [
+        ("clock", "clock_holdover"),
+        ("clock", "clock_unsynced"),
+    ]
+    assert said[0][2] == "the kernel's clock is not synchronised"
+    trusted = HealthSource(source.spool, states, clock,
+                           lambda: "online", clock_trusted=True)  # fmt: skip
+    trusted.fields()
+    assert states.state_of("clock")[0] == "ok"

@@ -1,6 +1,8 @@
 """A stream at work: a failing sensor leaves windows that say so, never zeros and never silence."""
 
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +24,7 @@ from edge.settings import load
 from edge.spool import Spool
 from edge.stream_worker import StreamWorker
 from edge.windows import Piece
-from tests.edge.conftest import NOON_S
+from tests.edge.conftest import NOON_S, SetClock
 
 LIGHT = Stream.LIGHT
 
@@ -119,3 +121,29 @@ def test_emulated_opt3001_unplugged_and_plugged_in_again(
     assert [r["lux_p50"] for r in records[:2]] == [None, None]
     assert records[-1]["lux_p50"] > 100  # noon
     assert said == ["bus_error", "ok"]
+
+
+def test_a_hung_sensor_is_silent_and_one_that_measures_is_not(
+    open_spool: Callable[..., Spool], clock: SetClock
+) -> None:
+    released = threading.Event()
+
+    class HungFeed(FlakyFeed):
+        """One reading, then a driver that never comes back."""
+
+        def readings(self) -> Iterator[Reading]:
+            yield Reading(
+                Piece(self.clock.boot_s(), 1.0, LuxSample(5.0, False, False, 83, 800)), "ok"
+            )
+            released.wait(30)
+
+    states = SensorStates(clock, lambda *_: None)
+    worker = StreamWorker(HungFeed(clock, []), open_spool(), states, 60)
+    assert worker.silent_s == 0  # not started
+    worker.start()
+    time.sleep(0.5)
+    assert worker.silent_s > 0.3
+    worker.stop()
+    released.set()
+    worker.join()
+    assert worker.silent_s == 0
