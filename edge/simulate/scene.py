@@ -21,6 +21,8 @@ HORIZON_SHARE = 0.08
 # How tall a person is per pixel below the horizon: a camera 4 m up, looking along a street.
 HEIGHT_PER_PX = 0.34
 NOISE_FRAMES = 8
+# Grey levels of the camera's own noise by day.
+NOISE_SD = 1.6
 SUN_SHADOW = 0.72
 POST_SHARE = 0.57
 
@@ -103,6 +105,10 @@ class StreetScene:
             before = now
         return found
 
+    def light_at(self, frame: int) -> float:
+        """How much light there is at that time, on the scale of `light`."""
+        return self.light
+
     def frames(self) -> Iterator[NDArray[np.uint8]]:
         """Frames from 0 on, without end."""
         frame = 0
@@ -145,11 +151,9 @@ class StreetScene:
 
     @cached_property
     def _noise(self) -> NDArray[np.float32]:
-        # Shot noise weighs more the less light there is: the camera turns up its gain.
-        sigma = 1.6 / math.sqrt(max(self.light, 0.05))
         rng = np.random.default_rng((self.seed, 0x15))
         shape = (NOISE_FRAMES, self.height, self.width)
-        return np.asarray(rng.normal(0, sigma, shape), np.float32)
+        return np.asarray(rng.normal(0, NOISE_SD, shape), np.float32)
 
     def _expose(self, picture: NDArray[np.float32], frame: int) -> NDArray[np.uint8]:
         rng = np.random.default_rng((self.seed, frame))
@@ -157,11 +161,14 @@ class StreetScene:
         noise = np.roll(noise, int(rng.integers(self.height)), axis=0)
         # Cloud and the camera's own exposure breathe slowly.
         breath = 1 + 0.02 * math.sin(self._second(frame) / 9)
-        seen = picture * (min(self.light, 1.0) ** 0.5 * breath) + noise
+        light = self.light_at(frame)
+        # Shot noise weighs more the less light there is: the camera turns up its gain.
+        noise = noise / math.sqrt(max(light, 0.05))
+        seen = picture * (min(light, 1.0) ** 0.5 * breath) + noise
         return np.asarray(np.clip(seen, 0, 255), np.uint8)
 
     def _draw_shadow(self, picture: NDArray[np.float32], person: Person, frame: int) -> None:
-        if self.light < 0.5:
+        if self.light_at(frame) < 0.5:
             return
         x, y = self.foot_px(person, frame)
         tall = self._px_per_m(y) * person.tall_m

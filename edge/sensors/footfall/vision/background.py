@@ -26,7 +26,7 @@ VAR_THRESHOLD = 20.0
 SHADOW_DARKEST = 0.55
 FOREGROUND = 255
 LEAST_FRAGMENT_PX2 = 6
-MOST_BLOBS = 60
+MOST_BLOBS = 24
 # A picture that is all foreground is a jump of light or of the camera, not a crowd.
 MOST_FOREGROUND = 0.5
 

@@ -1,4 +1,4 @@
-"""Whether the camera sees anything: too dark, covered or frozen is said, never counted as zero."""
+"""Whether the camera sees what it should: too dark, covered, frozen or moved is never a zero."""
 
 import cv2
 import numpy as np
@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from edge.sensors.footfall.frames import Frame
 from edge.sensors.footfall.reports import SightState
+from edge.sensors.footfall.vision.view import View
 
 GLANCE_PX = (64, 48)
 # Mean luma below which a small camera's picture is mostly its own noise.
@@ -28,6 +29,7 @@ class Sight:
         self._candidate_since_s = 0.0
         self._last: NDArray[np.uint8] | None = None
         self._same_since_s = 0.0
+        self._view = View()
 
     def look(self, frame: Frame) -> SightState:
         """The state after this frame. Darkness and covers count from their first frame on only
@@ -41,6 +43,13 @@ class Sight:
         return self.state
 
     def _judge(self, frame: Frame) -> SightState:
+        blind = self._blindness(frame)
+        if blind is not None:
+            self._view.interrupt()
+            return blind
+        return SightState.MOVED if self._view.look(frame) else SightState.SEEING
+
+    def _blindness(self, frame: Frame) -> SightState | None:
         glance = np.asarray(
             cv2.resize(frame.grey, GLANCE_PX, interpolation=cv2.INTER_AREA), np.uint8
         )
@@ -51,7 +60,7 @@ class Sight:
             return SightState.DARK
         if float(glance.std()) < FLAT_SD:
             return SightState.COVERED
-        return SightState.SEEING
+        return None
 
     def _is_frozen(self, frame: Frame) -> bool:
         sample = frame.grey[::4, ::4].copy()
