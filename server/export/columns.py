@@ -78,14 +78,13 @@ _COVERAGE = {
     Grain.HOUR: "least(r.valid_s / 3600, 1)",
     Grain.DAY: "least(r.valid_s / local_day_s(r.local_day, coalesce(s.tz, 'UTC')), 1)",
 }
-_EXCLUDED = """EXISTS (SELECT FROM exclusion AS e
-    WHERE e.revoked_at IS NULL AND coalesce(e.stream, {stream}) = {stream}
-      AND (e.node_id = r.node_id OR e.site_id = d.site_id)
+_EXCLUDED = """EXISTS (SELECT FROM barred AS e
+    WHERE (e.node_id = r.node_id OR e.site_id = d.site_id)
       AND r.t < e.to_t AND r.t + make_interval(secs => r.dur_s) > e.from_t)"""
 
 
 def _when(stream: Stream, grain: Grain) -> list[Column]:
-    excluded = _EXCLUDED.format(stream=f"'{stream}'") if grain is Grain.RAW else "r.excluded"
+    excluded = _EXCLUDED if grain is Grain.RAW else "r.excluded"
     barred = Column("excluded", "bool", excluded, "", "a dated exclusion covers it")
     line = Column("line", "text", _LINE[grain], "", "counting line; null: none was configured")
     at = {

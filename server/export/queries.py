@@ -20,11 +20,27 @@ LEFT JOIN deployment AS d ON {deployment}
 LEFT JOIN site AS s ON s.site_id = d.site_id
 """
 _AT_THE_TIME = "d.node_id = r.node_id AND r.t >= d.from_t AND r.t < coalesce(d.to_t, 'infinity')"
+# Only what lies in the time asked for, which is nothing as a rule: every row is held against it.
+# A record may have begun an hour before an exclusion, the longest window.
+_BARRED = """
+WITH barred AS MATERIALIZED (
+    SELECT node_id, site_id, from_t, to_t FROM exclusion
+    WHERE revoked_at IS NULL AND coalesce(stream, '{stream}') = '{stream}'
+      AND from_t < %(to_t)s::timestamptz + interval '1 hour' AND to_t > %(from_t)s
+)
+"""
+# By intervals, so that the rows are joined by hash: one look a row took most of the time.
 _CALIBRATION_RAW = """
+LEFT JOIN calibration_epoch AS ce ON ce.node_id = r.node_id AND ce.quantity = '{stream}'
+    AND r.t >= ce.from_t AND r.t < ce.to_t
+LEFT JOIN calibration AS c ON c.calibration_id = ce.calibration_id
+"""
+# A line's own calibration and one of all lines follow each other: no intervals of their own.
+_CALIBRATION_LINES = """
 LEFT JOIN LATERAL (
     SELECT * FROM calibration AS x
-    WHERE x.node_id = r.node_id AND x.quantity = '{stream}' AND x.revoked_at IS NULL
-      AND x.from_t <= r.t {of_line}
+    WHERE x.node_id = r.node_id AND x.quantity = 'footfall' AND x.revoked_at IS NULL
+      AND x.from_t <= r.t AND (x.line IS NULL OR x.line = l.line)
     ORDER BY x.from_t DESC, x.line NULLS LAST LIMIT 1) AS c ON true
 """
 _CALIBRATION_VIEW = """
@@ -91,9 +107,10 @@ def query(stream: Stream, grain: Grain) -> str:
     """Takes node_ids, site, from_t and to_t; for days from_day and to_day. Ordered."""
     wanted = ", ".join(f"{c.sql} AS {c.name}" for c in columns(stream, grain))
     source, bounds, order = _source(stream, grain)
+    barred = _BARRED.format(stream=stream) if grain is Grain.RAW else ""
     # Every part is one of our own constants; values are parameters.
     return (
-        f"SELECT {wanted} FROM {source}"  # noqa: S608
+        f"{barred} SELECT {wanted} FROM {source}"  # noqa: S608
         f" WHERE r.node_id = ANY(%(node_ids)s::text[]) AND {bounds}"
         f" AND (%(site)s::text IS NULL OR d.site_id = %(site)s) AND {_ALLOWED} ORDER BY {order}"
     )
@@ -105,9 +122,10 @@ def _source(stream: Stream, grain: Grain) -> tuple[str, str, str]:
     if grain is Grain.RAW:
         source = f"{stream}_raw AS r {_PLACE.format(deployment=_AT_THE_TIME)}"
         source += _LINES if lines else ""
-        if stream is not Stream.HEALTH:
-            of_line = "AND (x.line IS NULL OR x.line = l.line)" if lines else ""
-            source += _CALIBRATION_RAW.format(stream=stream, of_line=of_line)
+        if lines:
+            source += _CALIBRATION_LINES
+        elif stream is not Stream.HEALTH:
+            source += _CALIBRATION_RAW.format(stream=stream)
         source += " LEFT JOIN origin AS o ON o.origin_id = r.origin_id"
         order = "r.t, r.node_id, r.spool, r.seq" + (", l.line" if lines else "")
         return source, "r.t >= %(from_t)s AND r.t < %(to_t)s", order
