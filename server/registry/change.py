@@ -121,6 +121,8 @@ def _check_created(conn: psycopg.Connection, entry: Deployment) -> None:
 
 
 def _check_arms(conn: psycopg.Connection, entry: Intervention) -> None:
+    if entry.arms is UNSET:
+        return
     arm_of: dict[str, str] = {}
     for arm, sites in entry.arms.items():
         for site_id in sites:
@@ -192,7 +194,7 @@ def _update(
 
 def _arms_changed(conn: psycopg.Connection, entry: Entry) -> bool:
     """Make an intervention's arms what `entry` says; True when they weren't."""
-    if not isinstance(entry, Intervention) or not entry.arms:
+    if not isinstance(entry, Intervention) or entry.arms is UNSET:
         return False
     wanted = {(site, arm) for arm, sites in entry.arms.items() for site in sites}
     there = {

@@ -1,6 +1,5 @@
 """`msl deployment`, `calibration`, `exclusion`, `clock-correction`, `intervention`: dated rows."""
 
-from datetime import date
 from typing import Annotated, Any
 
 import typer
@@ -331,9 +330,9 @@ def intervention_add(
     arms = {"treated": treated, "control": control, "buffer": buffer}
     wanted = entry(
         Intervention, intervention_id=intervention_id, lab_id=lab, title=title, kind=kind,
-        planned_on=None if planned_on is None else date.fromisoformat(planned_on),
+        planned_on=planned_on,
         from_t=time(from_t), to_t=time(to_t),
-        arms={arm: sites for arm, sites in arms.items() if sites},
+        arms={arm: sites for arm, sites in arms.items() if sites} or None,
     )  # fmt: skip
     with writing(settings, actor) as conn:
         changed = change.ensure(conn, wanted) is not None

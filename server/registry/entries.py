@@ -124,7 +124,7 @@ class Intervention(Entry, kw_only=True, frozen=True):
     from_t: _TIME | UnsetType | None = UNSET
     to_t: _TIME | UnsetType | None = UNSET
     note: _TEXT | UnsetType | None = UNSET
-    arms: dict[Arm, list[_LAB_OR_SITE]] = {}
+    arms: dict[Arm, list[_LAB_OR_SITE]] | UnsetType = UNSET  # {}: none at all
 
 
 # Which table, and what identifies a row there.

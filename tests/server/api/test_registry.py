@@ -94,6 +94,10 @@ def test_a_change_leaves_what_it_does_not_name(registered: httpx.Client) -> None
     arms = {"treated": [], "control": ["park"]}
     answer = registered.patch(f"{BASE}/interventions/relight-1", json={"arms": arms})
     assert answer.json()["arms"] == {"control": ["park"]}
+    answer = registered.patch(f"{BASE}/interventions/relight-1", json={"title": "Relit"})
+    assert answer.json()["arms"] == {"control": ["park"]}
+    answer = registered.patch(f"{BASE}/interventions/relight-1", json={"arms": {}})
+    assert (answer.json()["title"], answer.json()["arms"]) == ("Relit", {})
 
 
 @pytest.mark.db

@@ -86,6 +86,11 @@ def test_a_node_and_its_place_are_one_command(pilot: Msl) -> None:
              "--treated", "park", "--control", "park"),
             "led: site park is both treated and control",
         ),
+        (
+            ("intervention", "add", "led", "--lab", "nord", "--title", "t", "--kind", "k",
+             "--planned-on", "soon"),
+            "planned_on: Invalid RFC3339",
+        ),
         (("calibration", "accept", "lamp-01/aaaaaaaa/1"), "no calibration event"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value[:2]),
@@ -147,6 +152,10 @@ def test_an_intervention_entered_again_changes_its_arms(pilot: Msl) -> None:
     assert "as it was" in pilot(*led, "--treated", "quay", "--control", "park").stdout
     shown = json.loads(pilot("intervention", "show", "led", "--json").stdout)
     assert shown["arms"] == {"control": ["park"], "treated": ["quay"]}
+    # Without arms, those that are there stay.
+    assert "entered led" in pilot(*led, "--planned-on", "2025-09-01").stdout
+    shown = json.loads(pilot("intervention", "show", "led", "--json").stdout)
+    assert (shown["planned_on"], len(shown["arms"])) == ("2025-09-01", 2)
 
 
 def test_a_calibration_event_becomes_a_row_when_it_is_accepted(
