@@ -55,6 +55,8 @@ TABLE: tuple[Setting, ...] = (
     Setting("noise.sens_db", 120.0, "dB", "level of a full-scale sine by the datasheet"),
     Setting("noise.sample_rate_hz", 48_000, "Hz", "asked of the sound card"),
     Setting("noise.channel", 0, "", "channel that carries the microphone, from 0"),
+    Setting("noise.day_db", 0.0, "dB", "emulated: street's level by day; 0: by the seed"),
+    Setting("noise.night_db", 0.0, "dB", "emulated: street's level at night; 0: by the seed"),
     Setting("noise.mic_error_db", 0.0, "dB",
             "emulated: how much more the microphone gives than its datasheet says"),
     Setting("footfall.source", "off", "",

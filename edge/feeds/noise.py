@@ -128,12 +128,17 @@ def _wav(file: str, settings: Settings, clock: Clock) -> PcmSource:
 
 
 def _street(_: str, settings: Settings, clock: Clock) -> PcmSource:
-    from edge.simulate.pcm_street import StreetSound
+    from edge.simulate.pcm_street import StreetSound, street_levels
 
+    seed = settings.integer("seed")
+    levels = street_levels(seed)
     sound = StreetSound(
         settings.integer("noise.sample_rate_hz"),
         _true_sens_db(settings),
-        seed=settings.integer("seed"),
+        seed=seed,
+        day_db=settings.number("noise.day_db") or levels.day_db,
+        night_db=settings.number("noise.night_db") or levels.night_db,
+        vehicles_per_h=levels.vehicles_per_h,
         longitude_deg=settings.number("longitude_deg"),
     )
     return _microphone(sound, settings, clock)

@@ -57,6 +57,26 @@ class Tone:
         return np.asarray(amplitude * np.sin(2 * np.pi * self.frequency_hz * time_s))
 
 
+@dataclass(frozen=True)
+class StreetLevels:
+    """How loud a street is: A-weighted background by day and night, busiest hour's vehicles."""
+
+    day_db: float
+    night_db: float
+    vehicles_per_h: float
+
+
+def street_levels(seed: int) -> StreetLevels:
+    """A street's own levels: a quiet park to a main road, always the same for the same seed."""
+    night, rise, vehicles = np.random.default_rng((seed, 0x5EED)).random(3)
+    night_db = round(40 + 10 * float(night), 1)
+    return StreetLevels(
+        day_db=round(night_db + 9 + 7 * float(rise), 1),
+        night_db=night_db,
+        vehicles_per_h=round(30 + 170 * float(vehicles)),
+    )
+
+
 class StreetSound:
     """Pink noise whose A level follows the hour, and vehicles that pass.
 

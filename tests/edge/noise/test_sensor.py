@@ -9,7 +9,7 @@ from edge.sensors.noise.pcm import PcmBlock
 from edge.sensors.noise.sensor import NoisePiece, NoiseSensor
 from edge.sensors.noise.stats import NoiseStats
 from edge.simulate.pcm_microphone import EmulatedMicrophone
-from edge.simulate.pcm_street import StreetSound, Tone
+from edge.simulate.pcm_street import StreetSound, Tone, street_levels
 
 
 class ScriptedSource:
@@ -103,3 +103,11 @@ def test_closed_microphone_ends_without_an_error() -> None:
     next(blocks)
     microphone.close()
     assert list(blocks) == []
+
+
+def test_every_street_has_levels_of_its_own() -> None:
+    streets = [street_levels(seed) for seed in range(1, 7)]
+    assert len({street.night_db for street in streets}) == 6
+    assert all(40 <= street.night_db <= 50 for street in streets)
+    assert all(9 <= street.day_db - street.night_db <= 16 for street in streets)
+    assert street_levels(3) == streets[2]
