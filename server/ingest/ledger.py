@@ -22,7 +22,7 @@ ON CONFLICT DO NOTHING
 
 # Locked in one order by everybody, so that two ingesters wait and never deadlock.
 _LOCK = """
-SELECT k.ix - 1, l.low, complete_to(l), (l.stored + l.held) * k.wanted::int8multirange
+SELECT k.ix - 1, l.low, (l.stored + l.held) * k.wanted::int8multirange
 FROM unnest(%(node_id)s::text[], %(spool)s::text[], %(stream)s::text[], %(wanted)s::text[])
     WITH ORDINALITY AS k(node_id, spool, stream, wanted, ix)
 JOIN ledger l USING (node_id, spool, stream)
@@ -71,10 +71,9 @@ RETURNING complete_to(l)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A locked row: its `low`, its `complete_to`, and which of the wanted `seq` it has."""
+    """A locked row: its `low`, and which of the wanted `seq` it has."""
 
     low: int
-    complete_to: int
     known: Sequence[Run]
 
 
@@ -107,8 +106,8 @@ def lock(
     cur.execute(_CREATE_MISSING, parameters)
     cur.execute(_LOCK, {**parameters, "wanted": TextArray(map(to_multirange, wanted))})
     entries: dict[int, Entry] = {}
-    for ix, low, complete_to, known in cur.fetchall():
-        entries[ix] = Entry(low, complete_to, [(r.lower, r.upper - 1) for r in known])
+    for ix, low, known in cur.fetchall():
+        entries[ix] = Entry(low, [(r.lower, r.upper - 1) for r in known])
     return [entries[ix] for ix in range(len(keys))]
 
 
