@@ -25,23 +25,20 @@ from edge.down_answers import DownAnswers
 from edge.downlink import Downlink
 from edge.errors import SettingsError
 from edge.feeds.feed import Feed
-from edge.feeds.footfall import FootfallFeed, footfall_feed
+from edge.feeds.footfall import footfall_feed
 from edge.feeds.light import light_feed
 from edge.feeds.noise import noise_feed
-from edge.handover import Handover
 from edge.health import HealthSource, HealthStats
 from edge.identity import boot_id, software_rev
-from edge.node_pins import NodePins
+from edge.on_site import OnSite
 from edge.recent_windows import RecentWindows
 from edge.sensor_states import OK, SensorStates
 from edge.sensors.footfall.geometry import Geometry
-from edge.service_manager import ServiceManager
 from edge.settings import Settings
 from edge.spool import Spool, SpoolUnwritable
 from edge.spool_rows import to_t_ms
 from edge.stream_worker import StreamWorker
 from edge.uplink import Timing, Uplink
-from edge.walk_test import WalkTest
 from edge.windows import Piece, Windower
 
 log = logging.getLogger(__name__)
@@ -54,9 +51,6 @@ FAST_FLUSH_S = 0.1
 # Without run.start_at, files read with --fast begin this long ago: a time in the future would be
 # held by the server.
 FAST_BEGINS_AGO_S = 3600.0
-# A stream that did nothing for this long hangs: longer than the counter's own bound of 40 s and
-# the longest wait between two attempts.
-STUCK_S = 120.0
 EXIT_OK = 0
 EXIT_NOT_ACKNOWLEDGED = 3
 
@@ -94,7 +88,6 @@ class Agent:
         self._config = self._store.load()
         self._stopping = threading.Event()
         self._recent = RecentWindows(self._state_dir / "recent.json")
-        self._handover = Handover(self._state_dir)
         self._new_configs: queue.SimpleQueue[Config] = queue.SimpleQueue()
         self._link = "offline"
         self._end_s: float | None = settings.number("run.seconds") or None
@@ -114,8 +107,6 @@ class Agent:
         if self.spool.get_meta("synced_boot") == self.spool.origin.boot:
             self._clock.trust()
         self.states = SensorStates(self._clock, self._sensor_changed)
-        self._pins = NodePins(settings, self._clock)
-        self._manager = ServiceManager()
         self._workers = {feed.stream: self._worker(feed) for feed in feeds}
         self.uplink = Uplink(
             settings.text("node_id"),
@@ -125,8 +116,9 @@ class Agent:
             timing=timing,
             on_state=self._link_changed,
         )
-        self._walk_test = WalkTest(self._clock, self.uplink.publish_walk_test, self.spool.event)
-        self._let_walk(self._workers.get(Stream.FOOTFALL))
+        self._on_site = OnSite(
+            settings, self._clock, self._state_dir, self.spool, self.uplink, self._workers
+        )
         answers = DownAnswers(
             self.spool,
             self._clock,
@@ -134,7 +126,7 @@ class Agent:
             self._store,
             self._new_configs.put,
             self.uplink.carry_nonce,
-            self._walk,
+            self._on_site.walk,
         )
         self.uplink.downlink = Downlink(settings.text("node_id"), self._clock, answers)
         self._health = self._health_windower()
@@ -158,7 +150,7 @@ class Agent:
             return code
         finally:
             self.uplink.stop()
-            self._pins.close()
+            self._on_site.close()
             self.spool.close()
 
     # The course of a run
@@ -169,9 +161,8 @@ class Agent:
         self._note("boot", self.spool.origin.boot)
         self._note("clean", "no")
         self.uplink.start()
-        self._pins.open(self.states, self.spool.event, self._button_held)
         self._health.begin(self._clock.boot_s())
-        self._manager.ready()
+        self._on_site.open(self.states)
 
     def _run_live(self) -> None:
         began_s = self._clock.boot_s()
@@ -213,11 +204,8 @@ class Agent:
         self._health_seen_s = now_s
         while not self._new_configs.empty():
             self._apply(self._new_configs.get())
-        self._walk_test.tick()
-        self._take_in()
+        self._on_site.turn(self.states)
         self._flush()
-        self._pins.show(self.states, walk_test=self._walk_test.active)
-        self._say_alive()
 
     def _note(self, key: str, value: str) -> None:
         """Remember something for the next start; a full disk only costs that."""
@@ -239,26 +227,8 @@ class Agent:
         else:
             self.states.set("spool", OK)
 
-    def _say_alive(self) -> None:
-        """Feed the watchdog while every stream's thread moves."""
-        stuck = [w.name for w in self._workers.values() if w.silent_s > STUCK_S]
-        if stuck:
-            log.error("%s did nothing for %.0f s; the watchdog is not fed", stuck, STUCK_S)
-        else:
-            self._manager.alive()
-
-    def _take_in(self) -> None:
-        """Spool what a command beside this process has left."""
-        try:
-            if self._handover.take(self.spool):
-                self.uplink.wake()
-        except SpoolUnwritable as error:
-            log.error("%s", error)
-
     def _finish_measuring(self) -> None:
-        self._manager.stopping()
-        if self._walk_test.active:
-            self._walk_test.end()
+        self._on_site.end()
         for worker in self._workers.values():
             worker.stop()
         for worker in self._workers.values():
@@ -316,7 +286,7 @@ class Agent:
             self.states,
             self._clock,
             lambda: self._link,
-            self._pins.pir_share,
+            self._on_site.pir_share,
             clock_trusted=self._settings.text("trust_clock") == "always",
         )
         end_ms = self.spool.last_end_ms(Stream.HEALTH)
@@ -387,35 +357,13 @@ class Agent:
                 self._workers[feed.stream].stop()
                 self._workers[feed.stream].join()
                 self._workers[feed.stream] = self._worker(feed)
-                self._let_walk(self._workers[feed.stream])
+                self._on_site.lend_walk_test(self._workers[feed.stream])
                 self._workers[feed.stream].start()
         if old[1].health_s != new[1].health_s:
             self._health.close()
             self._health = self._health_windower()
         detail = f"changed: {', '.join(sorted(changed)) or 'nothing that runs here'}"
         self.spool.event(ConfigApplied(config_rev=config.config_rev, ok=True, detail=detail))
-
-    def _let_walk(self, worker: StreamWorker | None) -> None:
-        """Give the counter's feed the walk test that may take its reports."""
-        if worker is not None and isinstance(worker.feed, FootfallFeed):
-            worker.feed.walk_test = self._walk_test
-
-    def _walk(self, end: bool) -> str | None:
-        """Begin or end a walk test by command; return why not."""
-        if end:
-            return self._walk_test.end("command")
-        if Stream.FOOTFALL not in self._workers:
-            return "this node counts nobody: no camera is set up"
-        return self._walk_test.begin("command")
-
-    def _button_held(self) -> None:
-        """The service button begins a walk test, or ends the one that runs."""
-        if self._walk_test.active:
-            self._walk_test.end("button")
-        elif Stream.FOOTFALL in self._workers:
-            self._walk_test.begin("button")
-        else:
-            log.warning("button held, but there is no camera to test")
 
     def _sensor_changed(self, sensor: str, state: str, detail: str | None) -> None:
         log.info("%s is %s%s", sensor, state, f": {detail}" if detail else "")
