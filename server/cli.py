@@ -28,6 +28,7 @@ _ROOMS: dict[str, tuple[str, str]] = {
     "export": ("server.export.command", "app"),
     "work": ("server.work.command", "app"),
     "evaluate": ("server.evaluation.command", "app"),
+    "lamps": ("server.lighting.command", "app"),
     "serve": ("server.api.command", "app"),
     "lab": ("server.registry.command", "lab"),
     "site": ("server.registry.command", "site"),

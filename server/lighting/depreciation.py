@@ -48,7 +48,8 @@ def freed(ratio_log: Nights, gain_log: Nights) -> tuple[Nights, Nights]:
     own = ratio_log - _commissioning(ratio_log)[:, None]
     if ratio_log.shape[0] < _LEAST_NEIGHBOURS:
         return own, np.zeros_like(own)
-    snow = np.maximum(0.0, np.nan_to_num(_median_of_lamps(own)))
+    # Snow lifts every lamp; a few new ones don't make a winter.
+    snow = np.maximum(0.0, np.nan_to_num(_of_lamps(own, 25)))
     return own - snow[None, :], _dome(gain_log)
 
 
@@ -60,19 +61,11 @@ def _commissioning(values: Nights) -> Nights:
     return out
 
 
-def _median_of_lamps(values: Nights) -> Nights:
-    """(nights,) NaN where fewer than four lamps are known."""
+def _of_lamps(values: Nights, percent: float) -> Nights:
+    """(nights,) a percentile over the lamps; NaN where fewer than four are known."""
     out = np.full(values.shape[1], np.nan)
     enough = np.isfinite(values).sum(axis=0) >= _LEAST_NEIGHBOURS
-    out[enough] = np.nanmedian(values[:, enough], axis=0)
-    return out
-
-
-def _less_lost(values: Nights) -> Nights:
-    """(nights,) the upper fifth of the lamps; NaN where fewer than four are known."""
-    out = np.full(values.shape[1], np.nan)
-    enough = np.isfinite(values).sum(axis=0) >= _LEAST_NEIGHBOURS
-    out[enough] = np.nanpercentile(values[:, enough], 80, axis=0)
+    out[enough] = np.nanpercentile(values[:, enough], percent, axis=0)
     return out
 
 
@@ -80,7 +73,7 @@ def _dome(gain_log: Nights) -> Nights:
     """(lamps, nights) how much of the view was lost beside the neighbours', log, at most 0."""
     relative = gain_log - _commissioning(gain_log)[:, None]
     # Dirt and leaves only take: the lamps that lost less show what the weather did.
-    relative -= _less_lost(relative)[None, :]
+    relative -= _of_lamps(relative, 80)[None, :]
     relative = relative - _commissioning(relative)[:, None] + _DOME_NOISE_LOG
     out = np.zeros_like(relative)
     for lamp, row in enumerate(relative):

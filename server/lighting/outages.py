@@ -18,6 +18,7 @@ RAISE_MIN = 10
 """Dark minutes after which a lamp is called out."""
 KEEP_MIN = 20
 """An outage that ended sooner was a dip of the supply: hot lamps strike again within 15."""
+KEEP_AT_EDGE_MIN = 35
 CYCLES = 3
 _LONGEST_CYCLE_MIN = 25
 _RUN_UP_MIN = 12
@@ -199,7 +200,13 @@ def outages(nights: list[Window], cycling: set[int]) -> list[Outage]:
             last_lit = (window.night, int(lit[-1]))
     if going is not None:
         found.append(going)
-    return [one for one in found if one.relit is None or one.dark_min >= KEEP_MIN]
+    return [one for one in found if one.relit is None or one.dark_min >= _kept_min(one)]
+
+
+def _kept_min(outage: Outage) -> int:
+    """A short dark spell at dusk or dawn is a matter of switching, longer ones aren't."""
+    at_an_edge = outage.first.lit_before is None or outage.first.relit is None
+    return KEEP_AT_EDGE_MIN if at_an_edge else KEEP_MIN
 
 
 def seen_lit_at_dusk(judged: list[JudgedEdge]) -> dict[int, int]:

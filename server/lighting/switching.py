@@ -28,7 +28,9 @@ _AROUND_MIN = 10
 _FAST_OF_SKY, _SLOW_OF_SKY = 0.25, 1.2
 """A lamp stands out of the sky if it is this share of it; see `edges`."""
 _HABIT_NIGHTS = 9
-_LEAST_HABIT = 4
+_LEAST_HABIT, _LEAST_TRUSTED = 4, 6
+_TRUSTED_DEG, _USABLE_DEG = 1.6, 2.5
+"""Middle half of the elevations at which a lamp switches; photocells under clouds take a degree."""
 _OF_SPREAD = 3.0
 """Where normal nights scatter (slow twilight, a photocell, changing skies), so does a fault."""
 _RATE_STEP, _LEAST_RATE = 0.025, 0.45
@@ -79,10 +81,24 @@ class _Habit:
     fast: deque[bool] = field(default_factory=lambda: deque(maxlen=_HABIT_NIGHTS))
     spread: deque[float] = field(default_factory=lambda: deque(maxlen=3 * _HABIT_NIGHTS))
     """Minutes by which normal nights missed the habit."""
-    seen_rate: float = 1.0
+    seen_rate: float = 0.8
     """How often, lately, a step was seen that should have shown."""
     last_night: int = -1_000_000
     wrong_since: int | None = None
+
+    def scatter_deg(self) -> float:
+        """Width of the middle half of the elevations: wide where steps are guessed from noise."""
+        ordered = sorted(self.elevation)
+        return ordered[(3 * len(ordered)) // 4] - ordered[len(ordered) // 4]
+
+    @property
+    def trusted(self) -> bool:
+        """Whether a step that doesn't come may be called missing."""
+        return (
+            self.seen_rate > _LEAST_RATE
+            and len(self.elevation) >= _LEAST_TRUSTED
+            and self.scatter_deg() < _TRUSTED_DEG
+        )
 
     def known(self, night: int) -> bool:
         if night - self.last_night > _FORGET_NIGHTS and self.wrong_since is None:
@@ -127,13 +143,15 @@ def _judge_one(lights: Lights, edge: Edge, habit: _Habit) -> JudgedEdge:
         return JudgedEdge(edge=edge, expected=None)
     slow = 2 * sum(habit.fast) < len(habit.fast)
     if edge.minute is None or elevation is None:
-        none = edge.sight is Sight.NONE and habit.seen_rate > _LEAST_RATE
+        none = edge.sight is Sight.NONE and habit.trusted
         if edge.sight is Sight.NONE and _stands_out(lights, edge, expected, slow=slow):
             habit.count(seen=False)
         return JudgedEdge(
             edge=edge, expected=expected,
             missing=none and _would_show(lights, edge, expected, slow=slow),
-            quiet=none and _would_show(lights, edge, expected, slow=slow, sureness=0.5),
+            quiet=edge.sight is Sight.NONE
+            and habit.scatter_deg() < _USABLE_DEG
+            and _would_show(lights, edge, expected, slow=slow, sureness=0.5),
         )  # fmt: skip
     deviation = edge.minute - expected
     wrong = _wrong(edge, deviation, elevation, habit)
@@ -148,7 +166,7 @@ def _judge_one(lights: Lights, edge: Edge, habit: _Habit) -> JudgedEdge:
     by_day = wrong != 0 and (wrong > 0) != edge.evening
     return JudgedEdge(
         edge=edge, expected=expected, deviation_min=deviation, wrong=wrong,
-        missing=by_day and _would_show(lights, edge, expected, slow=slow),
+        missing=by_day and habit.trusted and _would_show(lights, edge, expected, slow=slow),
     )  # fmt: skip
 
 
@@ -160,7 +178,7 @@ def _elevation(lights: Lights, edge: Edge) -> float | None:
 
 def _wrong(edge: Edge, deviation: float, elevation: float, habit: _Habit) -> int:
     spread = statistics.median(habit.spread) if habit.spread else 0.0
-    if abs(deviation) <= max(LATE_MIN, _OF_SPREAD * spread):
+    if abs(deviation) <= max(LATE_MIN, _OF_SPREAD * spread) or habit.scatter_deg() > _USABLE_DEG:
         return 0
     late = deviation > 0
     darker_is_wrong = late == edge.evening
