@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 
 from server.evaluation.errors import BadRequest
-from server.evaluation.linear import Ar1Posterior, Array, ar1_posterior, ols, sandwich
+from server.evaluation.latent_ar1 import latent_ar1_posterior
+from server.evaluation.linear import Ar1Posterior, Array, ols, sandwich
 
 
 class CountFit(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,14 +99,14 @@ def quasi_binomial(treated: Array, control: Array, x: Array, offset: Array) -> C
 
 
 def ar1_counts(fit: CountFit, x: Array, steps: NDArray[np.int64]) -> Ar1Posterior:
-    """AR(1) errors for counts: the model made linear at its fit, then regression with AR(1) errors.
+    """AR(1) errors for counts: the model made linear at its fit, then regression with memory.
 
     The working response and weights of the last reweighting step (McCullagh & Nelder 2.5) with an
-    AR(1) working correlation of the Pearson residuals, as Zeger 1988 (Biometrika 75:621) does; rho
-    averaged over as in `linear.ar1_posterior`. Dispersion is estimated with it.
+    AR(1) working correlation of the Pearson residuals, as Zeger 1988 (Biometrika 75:621) does, and
+    counting noise beside it; averaged over as `latent_ar1` says. Dispersion is estimated with it.
     """
     root = np.sqrt(fit.weight)
-    return ar1_posterior(root * fit.working, root[:, None] * x, steps)
+    return latent_ar1_posterior(root * fit.working, root[:, None] * x, steps)
 
 
 def hac_counts(fit: CountFit, x: Array, lag: int) -> Array:

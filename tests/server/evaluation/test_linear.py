@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from server.evaluation import linear
+from server.evaluation import latent_ar1, linear
 from server.evaluation.errors import BadRequest
 
 Array = NDArray[np.float64]
@@ -67,6 +67,22 @@ def test_the_scale_of_a_covariate_does_not_matter(step_series: Array, step_desig
     one = linear.ar1_posterior(step_series, step_design).contrast(contrast)
     other = linear.ar1_posterior(step_series, scaled).contrast(contrast)
     assert other.quantile(0.975) == pytest.approx(one.quantile(0.975), rel=1e-6)
+
+
+def test_the_filter_is_dense_generalised_least_squares(
+    step_series: Array, step_design: Array
+) -> None:
+    kept = np.array([0, 1, 2, 5, 6, 9, 10, 11, 14, *range(20, 48)])
+    y, x = step_series[kept], step_design[kept]
+    rho, share = np.array([0.55]), np.array([0.3])
+    white, log_det = latent_ar1._innovations(
+        np.column_stack([x, y]), rho, share, np.diff(kept)
+    )  # fmt: skip
+    omega = 0.7 * 0.55 ** np.abs(kept[:, None] - kept[None, :]) + 0.3 * np.eye(len(kept))
+    assert white[0].T @ white[0] == pytest.approx(
+        np.column_stack([x, y]).T @ np.linalg.solve(omega, np.column_stack([x, y])), rel=1e-9
+    )
+    assert log_det[0] == pytest.approx(np.linalg.slogdet(omega)[1], rel=1e-9)
 
 
 def test_collinear_terms_are_refused(step_series: Array, step_design: Array) -> None:
