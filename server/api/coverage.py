@@ -58,15 +58,22 @@ GROUP BY node_id
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What should have been measured by now: from midnight or the first sign of life."""
+    """What should have been measured by now: from midnight or the first sign of life.
+
+    `windows_s` are the node's own window lengths, of the streams of which they are known.
+    """
 
     day: date
     midnight: datetime
     since: datetime
+    windows_s: Mapping[Stream, float]
 
 
 def spans_today(
-    at: datetime, zones: Mapping[str, str | None], first_seen: Mapping[str, datetime]
+    at: datetime,
+    zones: Mapping[str, str | None],
+    first_seen: Mapping[str, datetime],
+    windows_s: Mapping[str, Mapping[Stream, float]],
 ) -> dict[str, Span]:
     """For every node of `zones` that was ever heard of, from when its day counts."""
     spans = {}
@@ -75,7 +82,8 @@ def spans_today(
             continue
         midnight = midnight_before(at, zones[node_id])
         began = midnight.astimezone(UTC)
-        spans[node_id] = Span(midnight.date(), began, max(began, first))
+        own_s = windows_s.get(node_id, {})
+        spans[node_id] = Span(midnight.date(), began, max(began, first), own_s)
     return spans
 
 
@@ -134,14 +142,14 @@ def coverage_today(
         for node_id, span in spans.items():
             valid_s, first_t = measured.get(node_id, (0.0, None))
             since = min(span.since, first_t or span.since)
-            due_s = (_last_close(stream, at) - since).total_seconds()
+            length_s = span.windows_s.get(stream, DEFAULT_WINDOW_S[stream])
+            due_s = (_last_close(length_s, at) - since).total_seconds()
             if due_s > 0:
                 found[node_id][stream] = min(valid_s / due_s, 1.0)
     return found
 
 
-def _last_close(stream: Stream, at: datetime) -> datetime:
+def _last_close(length_s: float, at: datetime) -> datetime:
     """End of the newest window that must be here by now."""
-    length_s = DEFAULT_WINDOW_S[stream]
     seconds = int((at - ON_THE_WAY).timestamp()) // length_s * length_s
     return datetime.fromtimestamp(seconds, UTC)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.rows import class_row, dict_row
 
+from contract.flags import Flag, flags_to_bits
 from contract.streams import Stream
 from server.api import fleet_sql
 from server.api.coverage import CoverageToday, spans_today
@@ -155,7 +156,8 @@ def load_fleet(
     if coverage is not None:
         # Nothing is due of a retired node.
         zones = {row.node_id: row.tz for row in rows if row.state != "retired"}
-        covered = coverage.load(conn, at, spans_today(at, zones, _first_seen(ledger)))
+        spans = spans_today(at, zones, _first_seen(ledger), _windows_s(latest))
+        covered = coverage.load(conn, at, spans)
     return Fleet(
         at,
         tuple(
@@ -185,6 +187,15 @@ def _ledger(conn: Connection, node_ids: list[str]) -> dict[str, dict[Stream, Led
 
 def _first_seen(ledger: dict[str, dict[Stream, LedgerRow]]) -> dict[str, datetime]:
     return {node_id: min(row.first_at for row in of.values()) for node_id, of in ledger.items()}
+
+
+def _windows_s(latest: dict[str, dict[Stream, LatestRecord]]) -> dict[str, dict[Stream, float]]:
+    """How long each node's windows are, by its newest whole ones."""
+    cut = flags_to_bits([Flag.PARTIAL])
+    return {
+        node_id: {stream: record.dur_s for stream, record in of.items() if not record.flags & cut}
+        for node_id, of in latest.items()
+    }
 
 
 def _add_held_reasons(

@@ -182,6 +182,21 @@ def test_hours_that_came_late_do_not_hide_the_silence_after_them(
     assert stream_of(node, "light")["coverage_today"] == pytest.approx(0.25, abs=0.02)
 
 
+def test_a_window_of_an_hour_is_not_due_before_it_closes(
+    client: httpx.Client, pilot: Pilot
+) -> None:
+    now = datetime.now(UTC)
+    pilot.site("plaza", tz=f"Etc/GMT{now.hour - 12:+d}" if now.hour != 12 else "UTC")
+    pilot.node("lamp-01", "plaza")
+    newest = minute(now - timedelta(minutes=2), 3600)
+    for hours in (1, 0):
+        t = newest - timedelta(hours=hours)
+        pilot.record("lamp-01", Stream.LIGHT, t, dur_s=3600)
+    pilot.record("lamp-01", Stream.HEALTH, minute(now))
+    (node,) = client.get("/api/v1/nodes").json()["nodes"]
+    assert stream_of(node, "light")["coverage_today"] == 1
+
+
 def test_nothing_is_due_of_a_retired_node(client: httpx.Client, pilot: Pilot) -> None:
     pilot.node("lamp-01", state="retired")
     pilot.record("lamp-01", Stream.LIGHT, minute(datetime.now(UTC) - timedelta(minutes=20)))
