@@ -98,15 +98,9 @@ class Delivery:
         self._head: tuple[int, float] = (0, 0.0)
         self._draw_timeout()
 
-    @property
-    def unacknowledged_n(self) -> int:
-        """Batches on their way."""
-        return len(self._flying)
-
     def next_batch(self, now_s: float, max_bytes: int) -> Slice | None:
         """The batch to publish now, or None while there is nothing to send or it must wait."""
-        if self._spool.id != self._spool_id:
-            self._reset()
+        self._follow_spool()
         if now_s < self._hold_until_s or len(self._flying) >= self._window:
             return None
         limit = self._batch_max
@@ -168,6 +162,7 @@ class Delivery:
 
     def check(self, now_s: float) -> None:
         """Begin again at the watermark when the oldest batch waited too long for its ack."""
+        self._follow_spool()
         if not self._flying:
             return
         waited_s = now_s - self._flying[0].sent_s
@@ -178,6 +173,11 @@ class Delivery:
         else:
             self._silence()
         self._go_back()
+
+    def _follow_spool(self) -> None:
+        """Forget what was on its way when the spool was set aside: the new one counts anew."""
+        if self._spool.id != self._spool_id:
+            self._reset()
 
     def _progress(self) -> None:
         done = self._spool.watermark(self.stream)

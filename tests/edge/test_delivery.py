@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from contract.streams import Stream
-from edge.delivery import WINDOW, Delivery
+from edge.delivery import BLAMES_TO_QUARANTINE, WINDOW, Delivery
 from edge.simulate.records import RecordSource
 from edge.spool import AckEffect, Slice, Spool
 from tests.edge.conftest import NOON_S
@@ -166,6 +166,21 @@ def test_nothing_is_set_aside_before_its_time(bench: Bench) -> None:
     while not bench.quarantined():
         bench.live_server({1}, rounds=1)
     assert bench.now_s - began_s >= QUARANTINE_AFTER_S
+
+
+def test_blame_does_not_outlive_the_spool(bench: Bench) -> None:
+    bench.make(2)
+    for _ in range(BLAMES_TO_QUARANTINE - 1):
+        bench.publish(max_bytes=1)
+        bench.ack(0)
+        bench.wait(QUARANTINE_AFTER_S / 4)
+    bench.publish(max_bytes=1)
+    bench.ack(0)
+    bench.spool.set_aside("test")
+    bench.make(2)
+    bench.wait(QUARANTINE_AFTER_S)  # enough for the old record 1, which isn't the new one
+    assert bench.quarantined() == set()
+    assert bench.publish() == [(1, 2)]
 
 
 def test_poison_does_not_keep_later_records_in_small_batches(bench: Bench) -> None:
