@@ -73,8 +73,10 @@ class HealthSource:
 
     def _note_clock(self, why_no_source: str | None) -> None:
         """The clock as a sensor state: what nothing disciplines runs on, and says since when."""
-        if kernel_clock_synced() or self.clock_trusted:
+        if kernel_clock_synced():
             self.states.set("clock", OK)
+        elif self.clock_trusted:
+            self.states.set("clock", OK, "another machine keeps it, by trust_clock")
         elif self.clock.synced():
             self.states.set("clock", "clock_holdover", why_no_source)
         else:

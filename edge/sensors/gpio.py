@@ -180,6 +180,11 @@ class NodeGpio:
                 # Falling back to another pin library is how pins go silently dead on a Pi 5.
                 warnings.simplefilter("error", PinFactoryFallback)
                 return make(gpio)
-        except (GPIOZeroError, PinFactoryFallback, OSError) as error:
+        except PinFactoryFallback as error:
+            self.faults[name] = (
+                f"no {name} on GPIO{gpio}: {error}; install python3-lgpio and put the node's user"
+                " into the group gpio"
+            )
+        except (GPIOZeroError, OSError) as error:
             self.faults[name] = f"no {name} on GPIO{gpio}: {error}"
-            return None
+        return None

@@ -219,4 +219,4 @@ def test_a_clock_that_nothing_disciplines_is_a_state_with_its_reason(
     trusted = HealthSource(source.spool, states, clock,
                            lambda: "online", clock_trusted=True)  # fmt: skip
     trusted.fields()
-    assert states.state_of("clock")[0] == "ok"
+    assert states.state_of("clock") == ("ok", "another machine keeps it, by trust_clock")
