@@ -1,7 +1,7 @@
 """A site's lamps, diagnosed: every lamp by itself, then what only neighbours can tell.
 
-State is data and dated baselines. A full run starts from empty baselines; a run over the last days
-starts from the baselines that stood before them and gives the same nights (tested).
+State is data and dated memory. A full run starts from empty memories; a run over the last nights
+starts from the memories that stood before them and reads these nights alike (tested).
 """
 
 from collections.abc import Callable, Mapping
@@ -10,13 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from server.lighting.baseline import Baseline
 from server.lighting.burning import Burning
 from server.lighting.cycling import Cycling
 from server.lighting.depreciation import LowLevel, freed, low_levels
 from server.lighting.episodes import Episode, Kind
 from server.lighting.feeder import LampOutage, together
-from server.lighting.lamp_nights import LampNights, read_lamp
+from server.lighting.lamp_nights import LampMemory, LampNights, read_lamp
 from server.lighting.night_grid import MIDNIGHT, MINUTES, NightGrid, laid_out, night_grid
 from server.lighting.outages import Outage, explained_by_switching, seen_lit_at_dusk
 from server.lighting.switching import LATE_MIN, NIGHTS_TO_OPEN, SwitchingFault
@@ -72,7 +71,7 @@ def diagnose(
     lamps: dict[str, LampNights] = {}
     for node in sorted(used):
         progress(node)
-        lamps[node] = read_lamp(grid, laid_out(grid, used[node].t_s, used[node].lux), Baseline())
+        lamps[node] = read_lamp(grid, laid_out(grid, used[node].t_s, used[node].lux), LampMemory())
     episodes = site_episodes(grid, lamps, feeders)
     return Diagnosis(
         episodes=episodes,

@@ -1,6 +1,6 @@
 """One lamp's nights, read: from lux on the grid to edges, dark runs and levels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +10,16 @@ from server.lighting.burning import Burning, burnings
 from server.lighting.cycling import Cycling, cyclings
 from server.lighting.edges import Lights, edges, own_light
 from server.lighting.levels import Bins, bin_levels, day_gain_log, night_level_lx
-from server.lighting.lit_state import lit_state
+from server.lighting.lit_state import clearest, lit_state
 from server.lighting.night_grid import MIDNIGHT, Lux, NightGrid, median_of_three
 from server.lighting.outages import Outage, Window, cycling_night, outages, windows
 from server.lighting.steps import Steps, fast_steps, rises, slow_steps, unrest
-from server.lighting.switching import JudgedEdge, SwitchingFault, judge, switching_faults
+from server.lighting.switching import Habit, JudgedEdge, SwitchingFault, judge, switching_faults
 
 _STEP_ZONE_DEG = (-12.0, 3.0)
 _STEP_OF_SKY = 0.2
 _LEAST_STEP = 0.3
+_GAIN_NIGHTS = 120
 
 Night = NDArray[np.float32]
 
@@ -39,26 +40,44 @@ class LampNights:
     gain_log: NDArray[np.float32]
 
 
-def read_lamp(grid: NightGrid, lux: Lux, baseline: Baseline) -> LampNights:
-    """Read one lamp's nights and move its baseline on over them."""
+@dataclass(kw_only=True)
+class LampMemory:
+    """All that is known of a lamp from the nights before; reading nights moves it on.
+
+    Stored with its date, it lets a run over the last nights say what a run over all would say.
+    """
+
+    baseline: Baseline = field(default_factory=Baseline)
+    dusk: Habit = field(default_factory=Habit)
+    dawn: Habit = field(default_factory=Habit)
+    gain_log: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, dtype=np.float32))
+    """The sensor's view of the sky on the last nights."""
+
+
+def read_lamp(grid: NightGrid, lux: Lux, memory: LampMemory) -> LampNights:
+    """Read one lamp's nights; they must follow those that `memory` knows."""
     smooth = median_of_three(lux)
     fast, slow = fast_steps(lux), slow_steps(smooth)
     bins = bin_levels(lux, grid.is_night)
     gain_log = day_gain_log(grid, lux)
-    learned = learn(baseline, bins, _step_lx(grid, smooth, fast, slow, bins))
-    state = lit_state(grid, lux, smooth, learned.limits, gain_log)
+    gains = np.concatenate([memory.gain_log, gain_log])
+    learned = learn(memory.baseline, bins, _step_lx(grid, smooth, fast, slow, bins))
+    state = lit_state(grid, lux, smooth, learned.limits, clearest(gains)[memory.gain_log.size :])
+    memory.gain_log = gains[-_GAIN_NIGHTS:]
     own = own_light(grid, learned.limits.own_lx)
     lights = Lights(
         grid=grid, smooth=smooth, fast=fast, slow=slow, unrest=unrest(fast, smooth), state=state,
         own_lx=own,
     )  # fmt: skip
-    return _judged(lights, learned, gain_log, is_learned=baseline.learned)
+    return _judged(lights, learned, gain_log, memory)
 
 
 def _judged(
-    lights: Lights, learned: LearnedNights, gain_log: NDArray[np.float32], *, is_learned: bool
+    lights: Lights, learned: LearnedNights, gain_log: NDArray[np.float32], memory: LampMemory
 ) -> LampNights:
-    judged = judge(lights, edges(lights)) if is_learned else []
+    is_learned = memory.baseline.learned
+    habits = {True: memory.dusk, False: memory.dawn}
+    judged = judge(lights, edges(lights), habits) if is_learned else []
     seen = windows(lights, judged) if is_learned else []
     cycles = [night for window in seen if (night := cycling_night(window)) is not None]
     burning = burnings(lights.grid, judged)

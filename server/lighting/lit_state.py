@@ -35,7 +35,7 @@ def lit_state(
     lux: Lux,
     smooth: Lux,
     limits: Limits,
-    gain_log: NDArray[np.float32],
+    clearest_log: NDArray[np.float32],
 ) -> LitState:
     """Judge every minute.
 
@@ -43,12 +43,12 @@ def lit_state(
         lux: As measured; a single low minute is true, since nothing but a dark lamp lowers it.
         smooth: Its median of three; a single bright minute is a car.
         limits: (nights, 96) of the baseline.
-        gain_log: (nights,) the sensor's view of the sky by `day_gain_log`.
+        clearest_log: (nights,) the sensor's view of a clear sky by `clearest`.
     """
     due = np.isfinite(_by_minute(limits.dark_lx))
     # Quarter hours before and after the habit's night (dusk itself) are judged by the nearest one.
     dark_lx, lit_lx = (_by_minute(_carried(rows)) for rows in (limits.dark_lx, limits.lit_lx))
-    sky = grid.clear_lx * (_SKY_MARGIN * np.exp(clearest(gain_log)))[:, None]
+    sky = grid.clear_lx * (_SKY_MARGIN * np.exp(clearest_log))[:, None]
     return LitState(
         dark=lux < dark_lx,
         # Where the sky gives as much as the lamp, a clear dawn after a grey week looks like one.

@@ -32,6 +32,10 @@ class NightGrid:
     def is_night(self) -> Mask:
         return np.asarray(self.sun_deg < NIGHT_DEG)
 
+    def number(self, night: int) -> int:
+        """A night's number that is the same on every grid of this place."""
+        return self.start_s // 86_400 + night
+
     def time_s(self, night: int, minute: float) -> int:
         """UTC seconds of a minute of a night."""
         return self.start_s + 60 * int(night * MINUTES + minute)

@@ -7,6 +7,7 @@ running are a fault.
 
 import statistics
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -73,8 +74,8 @@ class SwitchingFault:
 
 
 @dataclass(kw_only=True)
-class _Habit:
-    """One edge's elevation and lux over the last normal nights."""
+class Habit:
+    """One edge's elevation and lux over the last normal nights; nights by their grid's number."""
 
     elevation: deque[float] = field(default_factory=lambda: deque(maxlen=_HABIT_NIGHTS))
     lux: deque[float] = field(default_factory=lambda: deque(maxlen=_HABIT_NIGHTS))
@@ -106,12 +107,12 @@ class _Habit:
             self.lux.clear()
         return len(self.elevation) >= _LEAST_HABIT
 
-    def take(self, edge: Edge, elevation: float) -> None:
+    def take(self, number: int, edge: Edge, elevation: float) -> None:
         self.elevation.append(elevation)
         if np.isfinite(edge.sky_lx):
             self.lux.append(edge.sky_lx)
         self.fast.append(edge.fast)
-        self.last_night, self.wrong_since = edge.night, None
+        self.last_night, self.wrong_since = number, None
 
     def count(self, *, seen: bool) -> None:
         self.seen_rate += _RATE_STEP * (float(seen) - self.seen_rate)
@@ -122,20 +123,19 @@ class _Habit:
         self.wrong_since = None
 
 
-def judge(lights: Lights, found: list[Edge]) -> list[JudgedEdge]:
-    """Each edge against the habit up to the night before."""
-    habits = {True: _Habit(), False: _Habit()}
+def judge(lights: Lights, found: list[Edge], habits: Mapping[bool, Habit]) -> list[JudgedEdge]:
+    """Each edge against the habit up to the night before; `habits` (by evening) move on."""
     return [_judge_one(lights, edge, habits[edge.evening]) for edge in found]
 
 
-def _judge_one(lights: Lights, edge: Edge, habit: _Habit) -> JudgedEdge:
+def _judge_one(lights: Lights, edge: Edge, habit: Habit) -> JudgedEdge:
     noon_deg = lights.grid.sun_deg[edge.night, 0 if edge.evening else -1]
     if noon_deg < _LEAST_NOON_DEG:
         return JudgedEdge(edge=edge, expected=None)
-    elevation = _elevation(lights, edge)
-    if not habit.known(edge.night):
+    elevation, number = _elevation(lights, edge), lights.grid.number(edge.night)
+    if not habit.known(number):
         if elevation is not None:
-            habit.take(edge, elevation)
+            habit.take(number, edge, elevation)
         return JudgedEdge(edge=edge, expected=None)
     usual_deg = statistics.median(habit.elevation)
     expected = lights.grid.column(edge.night, usual_deg, evening=edge.evening)
@@ -156,12 +156,12 @@ def _judge_one(lights: Lights, edge: Edge, habit: _Habit) -> JudgedEdge:
     deviation = edge.minute - expected
     wrong = _wrong(edge, deviation, elevation, habit)
     if wrong == 0:
-        habit.take(edge, elevation)
+        habit.take(number, edge, elevation)
         habit.spread.append(abs(deviation))
         habit.count(seen=True)
     else:
-        habit.wrong_since = edge.night if habit.wrong_since is None else habit.wrong_since
-        if edge.night - habit.wrong_since > _NEW_HABIT_NIGHTS:
+        habit.wrong_since = number if habit.wrong_since is None else habit.wrong_since
+        if number - habit.wrong_since > _NEW_HABIT_NIGHTS:
             habit.start_over()
     by_day = wrong != 0 and (wrong > 0) != edge.evening
     return JudgedEdge(
@@ -176,7 +176,7 @@ def _elevation(lights: Lights, edge: Edge) -> float | None:
     return float(lights.grid.sun_deg[edge.night, min(edge.minute, MINUTES - 1)])
 
 
-def _wrong(edge: Edge, deviation: float, elevation: float, habit: _Habit) -> int:
+def _wrong(edge: Edge, deviation: float, elevation: float, habit: Habit) -> int:
     spread = statistics.median(habit.spread) if habit.spread else 0.0
     if abs(deviation) <= max(LATE_MIN, _OF_SPREAD * spread) or habit.scatter_deg() > _USABLE_DEG:
         return 0
