@@ -226,8 +226,8 @@ def _recorded() -> dict[str, Any]:
         RECORDED,
         grid=Grid(0, 33, 24, 8),
         description="Share of the time that was really measured, per node and stream, by the hour"
-        " or, over more than twelve days, by several; the hour under way is left out. Empty: no records"
-        " at all.",
+        " or, over more than twelve days, by several; the hour under way is left out. Empty: no"
+        " records at all.",
         unit="percentunit",
         interval="1h",
         states=COVERAGE_STATES,
