@@ -14,7 +14,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from provisioning.localstack import Broker
+from provisioning.localstack import Broker, LocalStack
 from server.identity.ca import CredentialFiles
 
 ANSWER_TIMEOUT_S = 5.0
@@ -95,6 +95,13 @@ class Session:
 
 
 Open = Callable[..., Session]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_session_left(stack: LocalStack) -> None:
+    """Restart the broker: an ingester of an earlier test would still be subscribed."""
+    stack.broker.stop()
+    stack.broker.start()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def test_a_process_that_ends_is_named_with_the_end_of_its_log(tmp_path: Path) ->
 def test_a_process_that_is_killed_is_named_with_the_signal(tmp_path: Path) -> None:
     with Children(tmp_path) as children:
         children.start("serve", SLEEP, {})
-        (child,) = psutil.Process().children()
+        (child,) = sleeping()
         child.kill()
         with pytest.raises(ChildDied, match="serve ended with signal SIGKILL"):
             _until_died(children)
@@ -42,7 +42,7 @@ def test_stopping_ends_every_process(tmp_path: Path) -> None:
     with Children(tmp_path) as children:
         children.start("a", SLEEP, {})
         children.start("b", SLEEP, {})
-        running = psutil.Process().children()
+        running = sleeping()
         assert len(running) == 2
     assert not any(child.is_running() for child in running)
 
@@ -66,6 +66,11 @@ def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     gone, alive = psutil.wait_procs([child], timeout=10)
     assert gone
     assert not alive
+
+
+def sleeping() -> list[psutil.Process]:
+    """The processes started here; the test run may have others, such as a database."""
+    return [child for child in psutil.Process().children() if child.cmdline()[-3:] == SLEEP]
 
 
 def _until_died(children: Children) -> None:

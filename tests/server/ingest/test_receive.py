@@ -187,6 +187,7 @@ def test_acknowledging_while_the_link_flaps_never_upsets_the_broker(
 ) -> None:
     # paho would send a PUBACK queued during its reconnect before CONNECT, and be thrown out.
     sent = [wire.lights(seq) for seq in range(1, 201)]
+    before_n = len(bench.broker.log.read_text())
     with bench.receiver(receive_maximum=500) as receiver, bench.node() as node:
         node.publish(*sent)
         seen: set[bytes] = set()
@@ -201,9 +202,7 @@ def test_acknowledging_while_the_link_flaps_never_upsets_the_broker(
             assert messages, f"only {len(seen)} of 200 came"
             receiver.acknowledge(messages)
             seen |= set(payloads(messages))
-        assert not [
-            line for line in bench.broker.log.read_text().splitlines() if "rotocol error" in line
-        ]
+        assert "rotocol error" not in bench.broker.log.read_text()[before_n:]
 
 
 def test_a_broker_that_forgot_the_session_is_subscribed_anew(bench: Bench, wire: Wire) -> None:
