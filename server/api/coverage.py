@@ -25,7 +25,7 @@ _LONGEST_DAY = timedelta(hours=26)
 # kept hours, and hours that are marked from raw. Both halves see the same marks.
 # A node that sends what it kept has records from before it was first heard of: they count, so the
 # time in which they were made is due as well.
-_VALID_TODAY = """
+VALID_TODAY = """
 WITH today AS (
     SELECT * FROM unnest(%(node_ids)s::text[], %(days)s::date[], %(midnights)s::timestamptz[])
         AS t(node_id, day, midnight)
@@ -137,7 +137,7 @@ def coverage_today(
         "since": at - _LONGEST_DAY,
     }
     for stream in MEASURED_STREAMS:
-        rows = conn.execute(_VALID_TODAY.format(stream=stream), {**keys, "stream": stream})
+        rows = conn.execute(VALID_TODAY.format(stream=stream), {**keys, "stream": stream})
         measured = {node_id: (valid_s or 0.0, t) for node_id, valid_s, t in rows.fetchall()}
         for node_id, span in spans.items():
             valid_s, first_t = measured.get(node_id, (0.0, None))

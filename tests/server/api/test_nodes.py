@@ -8,6 +8,7 @@ import pytest
 
 from contract.flags import Flag
 from contract.streams import Stream
+from server.api.coverage import ON_THE_WAY
 from tests.server.api.pilot import Pilot, minute
 
 pytestmark = pytest.mark.db
@@ -188,7 +189,7 @@ def test_a_window_of_an_hour_is_not_due_before_it_closes(
     now = datetime.now(UTC)
     pilot.site("plaza", tz=f"Etc/GMT{now.hour - 12:+d}" if now.hour != 12 else "UTC")
     pilot.node("lamp-01", "plaza")
-    newest = minute(now - timedelta(minutes=2), 3600)
+    newest = minute(now - ON_THE_WAY, 3600)
     for hours in (1, 0):
         t = newest - timedelta(hours=hours)
         pilot.record("lamp-01", Stream.LIGHT, t, dur_s=3600)

@@ -9,6 +9,7 @@ import pytest
 
 from contract.streams import Stream
 from server.api import fleet_sql
+from server.api.coverage import VALID_TODAY
 from server.api.series_models import Grain
 from server.api.series_sql import source
 from tests.fixtures_stack import Database
@@ -81,3 +82,21 @@ def test_a_page_of_a_series_reads_a_page(filled: psycopg.Connection[Any]) -> Non
     keys = {"node_id": "lamp-7", "from_t": now - timedelta(days=1), "to_t": now, "limit": limit}
     nodes = plan(filled, source(Stream.LIGHT, Grain.RAW).query, keys)
     assert rows_read(nodes) <= limit + 2
+
+
+def test_coverage_of_today_reads_marked_hours_and_the_first_record(
+    filled: psycopg.Connection[Any],
+) -> None:
+    now = datetime.now(UTC)
+    hour = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    midnight = now - timedelta(hours=12)
+    with filled.transaction(force_rollback=True):
+        filled.execute(
+            "INSERT INTO rollup_mark (node_id, stream, hour) VALUES ('lamp-7', 'light', %s)", [hour]
+        )
+        keys = {
+            "node_ids": ["lamp-7"], "days": [midnight.date()], "midnights": [midnight],
+            "since": now - timedelta(hours=26), "stream": "light",
+        }  # fmt: skip
+        nodes = plan(filled, VALID_TODAY.format(stream="light"), keys)
+    assert rows_read(nodes) <= 60 + 2
