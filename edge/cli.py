@@ -167,6 +167,22 @@ def count(context: typer.Context) -> None:
 
 
 @app.command(context_settings=PASSED_ON, add_help_option=False)
+def aim(context: typer.Context) -> None:
+    """Place the camera by a picture without people (msl-node aim --help)."""
+    from edge.sensors.footfall.aim_command import aim as command
+
+    pass_on(command, context)
+
+
+@app.command(context_settings=PASSED_ON, add_help_option=False)
+def bench(context: typer.Context) -> None:
+    """Measure what this machine can do (msl-node bench --help)."""
+    from edge.sensors.bench_command import bench as command
+
+    pass_on(command, context)
+
+
+@app.command(context_settings=PASSED_ON, add_help_option=False)
 def model(context: typer.Context) -> None:
     """Add or list the detector's weight files (msl-node model --help)."""
     from edge.sensors.footfall.model_command import model as commands

@@ -224,6 +224,10 @@ class Child:
         self._listener.join(timeout=STOP_S)
         return code, self._words[-1] if self._words else ""
 
+    def terminate(self) -> None:
+        """Ask it to end; `stop` waits until it has."""
+        self._process.terminate()
+
     def stop(self) -> None:
         self._process.terminate()
         try:

@@ -4,6 +4,7 @@ Each row is an attempt made from inside a vision process that has locked itself 
 counter's does. What was refused is a fact of this machine, not a promise of a document.
 """
 
+import os
 import random
 import signal
 import subprocess
@@ -11,6 +12,14 @@ import sys
 from dataclasses import dataclass
 from enum import StrEnum
 
+from edge.sensors.footfall.aim_view import (
+    MOST_HEIGHT_PX,
+    MOST_WIDTH_PX,
+    AimState,
+    AimView,
+    AimViewRejected,
+    read_view,
+)
 from edge.sensors.footfall.counter import child_environment
 from edge.sensors.footfall.reports import REPORT, ReportGate, ReportRejected
 
@@ -60,7 +69,7 @@ def check(leaks: tuple[str, ...] = ()) -> list[Finding]:
     """All rows; `leaks` opens the cage for these system calls, to see that it is noticed."""
     findings = [control(leaks)]
     findings += [attempt(name, what, leaks) for name, what in ATTEMPTS.items()]
-    return [*findings, picture_as_counts(), opencv_in_agent()]
+    return [*findings, picture_as_counts(), opencv_in_agent(), fine_view_in_aim()]
 
 
 def control(leaks: tuple[str, ...] = ()) -> Finding:
@@ -111,6 +120,25 @@ def opencv_in_agent() -> Finding:
         Outcome.ESCAPED if code else Outcome.REFUSED,
         "OpenCV is loaded there" if code else "no OpenCV, no frame pipe",
     )
+
+
+def fine_view_in_aim() -> Finding:
+    """Pass a picture finer than the placement view's grain to `msl-node aim`."""
+    what = "show a fine picture by msl-node aim"
+    wide = AimView(
+        state=AimState.READY, gathered_s=60, needed_s=60, frame_width=640, frame_height=480,
+        width=MOST_WIDTH_PX + 1, height=MOST_HEIGHT_PX, grey=b"",
+    )  # fmt: skip
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, wide.pack())
+        read_view(reading)
+    except AimViewRejected:
+        return Finding(what, Outcome.REFUSED, f"above {MOST_WIDTH_PX} x {MOST_HEIGHT_PX} px")
+    finally:
+        os.close(reading)
+        os.close(writing)
+    return Finding(what, Outcome.ESCAPED, "a finer view was taken")
 
 
 def run(name: str, leaks: tuple[str, ...]) -> tuple[bytes, int]:

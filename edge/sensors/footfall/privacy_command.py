@@ -11,8 +11,12 @@ from edge.sensors.footfall.privacy import check
 NOTES = """\
 What leaves the node: counts per line and window (300 s or more), mean occupancy, frames a second,
 mean brightness. No picture, track, box, face, time of a single person.
-Documented exception: msl-node aim, a coarse placement view on the local link, started by the
-button, 10 minutes at most, logged as an event; the counter is stopped meanwhile."""
+Documented exception: msl-node aim, for placing the camera. It runs only while the counter is
+stopped, 10 minutes at most, in a cage like the counter's. It gives one grey picture of at most
+96 x 96 points, the median of a minute, so that people who move aren't in it; who stands still for
+more than half of it is, as a few points. None is given while too much moves. One browser on the
+local link sees it, by an address printed on the console that works once. Nothing is written;
+opening and closing are logged as events."""
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a JSON list.")]
 LeakOption = Annotated[
