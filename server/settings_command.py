@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from server.settings import load, table
 
@@ -21,6 +24,7 @@ def show(
     Example: MSL_SERVE_PORT=8080 msl settings
     """
     values = load(settings)
+    values = msgspec.structs.replace(values, database_dsn=_masked(values.database_dsn))
     if as_json:
         rows = [
             {"name": row.name, "value": getattr(values, row.name), "default": row.default,
@@ -34,3 +38,12 @@ def show(
         shown = "not set" if value is None else f"{value} {row.unit}".strip()
         changed = "" if value == row.default else "  (changed)"
         typer.echo(f"{row.name} = {shown}{changed}\n    {row.help}; {row.variable}")
+
+
+def _masked(dsn: str) -> str:
+    """`dsn` as it may be pasted into a report, without the password that doesn't belong in it."""
+    try:
+        parts = conninfo_to_dict(dsn)
+    except ProgrammingError:
+        return "not a connection string"
+    return make_conninfo(**parts | {"password": "***"}) if "password" in parts else dsn

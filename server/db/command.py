@@ -19,7 +19,10 @@ def run(
     settings: Annotated[Path | None, typer.Option(help="Settings file (TOML).")] = None,
     dsn: Annotated[
         str | None,
-        typer.Option(help="Instead of database_dsn; a superuser's the first time."),
+        typer.Option(
+            help="Instead of database_dsn; a superuser's the first time. Keep the password in"
+            " ~/.pgpass: everybody on the machine can read a command line."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from server.cli import app
 from server.settings import Row, Settings, SettingsError, load, table
 
 
@@ -76,3 +78,14 @@ def test_every_setting_has_help_and_its_unit_in_its_name(row: Row) -> None:
         assert row.name.endswith(f"_{row.unit}")
     if row.unit == "d":
         assert row.name.endswith("_days")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_a_password_in_the_connection_string_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    monkeypatch.setenv("MSL_DATABASE_DSN", "postgresql://msl_api:hush%40@127.0.0.1/msl")
+    shown = CliRunner().invoke(app, ["settings", *options])
+    assert shown.exit_code == 0
+    assert "hush" not in shown.output
+    assert "user=msl_api password=***" in shown.output
