@@ -46,4 +46,4 @@ def _masked(dsn: str) -> str:
         parts = conninfo_to_dict(dsn)
     except ProgrammingError:
         return "not a connection string"
-    return make_conninfo(**parts | {"password": "***"}) if "password" in parts else dsn
+    return make_conninfo("", **parts | {"password": "***"}) if "password" in parts else dsn
