@@ -17,7 +17,12 @@ from server.lighting.episodes import Episode, Kind
 from server.lighting.feeder import LampOutage, together
 from server.lighting.lamp_nights import LampMemory, LampNights, read_lamp
 from server.lighting.night_grid import MIDNIGHT, MINUTES, NightGrid, laid_out, night_grid
-from server.lighting.outages import Outage, explained_by_switching, seen_lit_at_dusk
+from server.lighting.outages import (
+    Outage,
+    explained_by_switching,
+    seen_lit_at_dusk,
+    too_short_at_an_edge,
+)
 from server.lighting.switching import LATE_MIN, NIGHTS_TO_OPEN, SwitchingFault
 
 _LEAST_NIGHT_MIN = 45
@@ -121,7 +126,9 @@ def _outage_episodes(
             names = tuple(one.node for one in group)
             episodes += [_outage(grid, one, lamps[one.node], names) for one in group]
         episodes += [
-            _outage(grid, one, lamps[one.node], ()) for one in real if id(one) not in grouped
+            _outage(grid, one, lamps[one.node], ())
+            for one in real
+            if id(one) not in grouped and not too_short_at_an_edge(one.outage)
         ]
     return episodes
 

@@ -13,6 +13,8 @@ from server.lighting.outages import Outage
 CLOCKS_MIN = 3
 LEAST_LAMPS = 3
 LEAST_SHARE = 0.5
+TIGHT_MIN = 8
+"""Lamps seen lit and dark within this long went out together, if they did in the same minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,8 @@ class LampOutage:
 def together(found: list[LampOutage], watched: int) -> list[list[LampOutage]]:
     """Groups of outages that began together, among `watched` neighbours of one feeder.
 
-    A group needs three lamps, or two that are at least half of those watched.
+    A group needs three lamps; two if they are half of those watched, or went out in the night
+    within the same minutes: lamps fail once in years, so two don't by chance.
     """
     left = sorted(found, key=lambda one: (one.not_after - one.not_before, one.not_after))
     groups = []
@@ -37,7 +40,7 @@ def together(found: list[LampOutage], watched: int) -> list[list[LampOutage]]:
         group = [one for one in left if _can_be_one(seed, one)]
         # Nodes of the group must be different lamps: one lamp failing twice is no section.
         group = list({one.node: one for one in reversed(group)}.values())
-        if _enough(len(group), watched):
+        if _enough(group, watched):
             groups.append(sorted(group, key=lambda one: one.node))
             left = [one for one in left if one not in group]
         else:
@@ -52,5 +55,10 @@ def _can_be_one(seed: LampOutage, other: LampOutage) -> bool:
     )
 
 
-def _enough(lamps: int, watched: int) -> bool:
-    return lamps >= LEAST_LAMPS or (lamps == 2 and watched >= 2 and lamps / watched >= LEAST_SHARE)
+def _enough(group: list[LampOutage], watched: int) -> bool:
+    if len(group) >= LEAST_LAMPS:
+        return True
+    if len(group) < 2:
+        return False
+    in_one_minute = all(one.not_after - one.not_before <= TIGHT_MIN for one in group)
+    return in_one_minute or len(group) / watched >= LEAST_SHARE

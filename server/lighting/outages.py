@@ -200,13 +200,13 @@ def outages(nights: list[Window], cycling: set[int]) -> list[Outage]:
             last_lit = (window.night, int(lit[-1]))
     if going is not None:
         found.append(going)
-    return [one for one in found if one.relit is None or one.dark_min >= _kept_min(one)]
+    return [one for one in found if one.relit is None or one.dark_min >= KEEP_MIN]
 
 
-def _kept_min(outage: Outage) -> int:
-    """A short dark spell at dusk or dawn is a matter of switching, longer ones aren't."""
+def too_short_at_an_edge(outage: Outage) -> bool:
+    """A short dark spell of one lamp at dusk or dawn is a matter of switching."""
     at_an_edge = outage.first.lit_before is None or outage.first.relit is None
-    return KEEP_AT_EDGE_MIN if at_an_edge else KEEP_MIN
+    return at_an_edge and outage.relit is not None and outage.dark_min < KEEP_AT_EDGE_MIN
 
 
 def seen_lit_at_dusk(judged: list[JudgedEdge]) -> dict[int, int]:

@@ -156,6 +156,17 @@ def test_lamps_that_fail_hours_apart_are_no_feeder_fault(street: Callable) -> No
     assert {one.kind for one in told(here, samples)} == {Kind.LAMP_FAILURE}
 
 
+def test_two_lamps_that_go_out_in_the_same_minute_are_a_feeder_fault(street: Callable) -> None:  # type: ignore[type-arg]
+    here = street(40)
+    dark = here.lit()
+    dark[here.minute(30, EVENING_H) : here.minute(30, DEEP_H)] = 0
+    samples = {f"n{i}": here.samples(dark if i < 2 else here.lit(), seed=i) for i in range(6)}
+    assert [(one.node, one.kind) for one in told(here, samples)] == [
+        ("n0", Kind.FEEDER),
+        ("n1", Kind.FEEDER),
+    ]
+
+
 def test_an_alarm_stands_on_the_samples_up_to_it(street: Callable) -> None:  # type: ignore[type-arg]
     here = street(60)
     lit = here.lit()
