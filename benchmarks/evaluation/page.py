@@ -25,14 +25,16 @@ in the docstring. This page is written by `python -m benchmarks.evaluation page`
   2 is assumed, and said. WDD beside it; WDQ only when the success measure is clearly below 0,
   Total Net Effects always.
 - **`its`**, one series, and a control series if there is one. Headline: level change with AR(1)
-  errors, averaged over what the data leave open about rho. Refuses fewer than 12 points on a side,
-  or less than one season before.
+  errors (for counts: seen through counting noise), averaged over what the data leave open about
+  rho. Refuses fewer than 12 points on a side, or less than one season before; warns when the
+  errors' memory is so strong (rho above .6) that even this interval is a little narrow.
 - **`did`**, sites x times. Headline: randomisation over sites. Gives no interval and claims nothing
   when the least p that can come out is above alpha, and says so. Refuses staggered starts.
 - **`sc`**, one treated site. Headline: rank of RMSPE after/before among placebos. Refuses holes in
   the treated course; claims nothing when the course before can't be rebuilt.
 - **`bsts`**, one treated site. Headline: posterior of the mean effect. Refuses fewer than 12 points
-  before, a control with holes, an outcome that never moved.
+  before, a control with holes, an outcome that never moved; warns below 50 points before, where
+  its interval is too narrow on real streets.
 
 A result that could be chance is *inconclusive*, with the interval of what can't be ruled out; no
 sentence says "no effect". The wording follows the Maryland grade, and the grade the design: one

@@ -199,15 +199,17 @@ def count_tables(runs: int) -> Iterator[Figures]:
 
 def did_few(runs: int) -> Iterator[Figures]:
     """As many sites as a pilot has."""
-    yield from did_sites(runs, ((2, 6), (3, 6), (5, 8)))
+    yield from did_sites(runs, ((2, 6), (3, 6), (5, 8)), welch=True)
 
 
 def did_many(runs: int) -> Iterator[Figures]:
     """More sites than assignments can be gone through, and one treated among many."""
-    yield from did_sites(runs, ((1, 30), (10, 10)))
+    yield from did_sites(runs, ((10, 10), (1, 30)), welch=False)
 
 
-def did_sites(runs: int, sites: tuple[tuple[int, int], ...]) -> Iterator[Figures]:
+def did_sites(
+    runs: int, sites: tuple[tuple[int, int], ...], *, welch: bool
+) -> Iterator[Figures]:  # fmt: skip
     """DiD of log rates over sites: randomisation, and Welch beside it."""
 
     def run(treated: int, control: int, missing: float, how: str) -> Callable[[float], Run]:
@@ -227,7 +229,7 @@ def did_sites(runs: int, sites: tuple[tuple[int, int], ...]) -> Iterator[Figures
                 f", {missing:.0%} missing" if missing else ""
             )
             yield both("DiD, randomisation", setting, runs, run(treated, control, missing, "ri"))
-            if treated > 1 and not missing:
+            if welch and not missing:
                 yield both("DiD, Welch (beside)", setting, runs,
                            run(treated, control, missing, "welch"))  # fmt: skip
 

@@ -167,7 +167,7 @@ def injected(weeks: Array) -> list[Share]:
     """
     found = {name: [0, 0] for name in ("DiD, one site, 90 %", "synthetic control, 90 %",
                                        "BSTS, one site, 95 %")}  # fmt: skip
-    for start in starts(weeks)[::3]:
+    for start in starts(weeks)[::8]:
         for site in range(len(weeks)):
             for factor in INJECTED:
                 changed = weeks.copy()
@@ -192,7 +192,7 @@ def _recovered(panel: Panel, factor: float, found: dict[str, list[int]]) -> None
     mine = logs.y[panel.treated == 1][0]
     bayes = bsts(
         BstsRequest(
-            time=panel.times, y=mine, start=start, draws=600,
+            time=panel.times, y=mine, start=start, draws=500,
             controls={panel.sites[i]: logs.y[i] for i in np.flatnonzero(whole)},
         )
     )  # fmt: skip

@@ -106,3 +106,15 @@ def test_a_weekly_season_does_not_count_as_an_effect() -> None:
 def test_no_control_at_all_says_so() -> None:
     y, _ = world(5.0)
     assert any("no control series" in warning for warning in ask(y, {}).warnings)
+
+
+def test_a_short_course_before_is_said_to_be_too_sure() -> None:
+    y, x = world(5.0)
+    short = {name: column[50:] for name, column in x.items()}
+    assert any(
+        "too narrow" in warning.replace("\n", " ")
+        for warning in bsts(
+            BstsRequest(time=np.arange(50.0), y=y[50:], controls=short, start=20.0, draws=300)
+        ).warnings
+    )
+    assert not any("too narrow" in warning for warning in ask(y, x).warnings)
