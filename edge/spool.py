@@ -172,8 +172,8 @@ class Spool:
                 made = inserts.add(self._event(body, flags))
                 inserts.finish()
                 connection.execute("INSERT OR REPLACE INTO meta VALUES ('taken_in', ?)", (key,))
-                self._held_bytes += made
-                self.made_bytes += made
+            self._held_bytes += made
+            self.made_bytes += made
             return True
         except sqlite3.OperationalError as error:
             raise self._unwritable(error) from error
@@ -185,12 +185,9 @@ class Spool:
         """
         with self._lock:
             try:
-                return self._flush()
+                return self._flush_or_begin_anew()
             except sqlite3.OperationalError as error:
                 raise self._unwritable(error) from error
-            except sqlite3.DatabaseError as error:
-                self.set_aside(str(error))
-                return self._flush()
 
     # Sending
 
@@ -251,10 +248,16 @@ class Spool:
         self._held_bytes += made - freed
 
     def set_aside(self, reason: str) -> Path:
-        """Put the whole file aside and begin a new line of `seq`; an event says so."""
+        """Put the whole file aside and begin a new line of `seq`; an event says so.
+
+        Raises `sqlite3.OperationalError` when the disk has no room for a new file: the old one
+        stays in its place, and the next try may find room.
+        """
         with self._lock:
+            new = spool_file.successor(self.path)
             self._connection.close()
             aside = spool_file.set_aside(self.path)
+            new.rename(self.path)
             log.error("spool set aside as %s: %s", aside.name, reason)
             self._acked.clear()
             self._connection = self._open()
@@ -342,6 +345,15 @@ class Spool:
             " wait in memory; free some disk space or check the card",
             "disk_full" if full else "disk_error",
         )
+
+    def _flush_or_begin_anew(self) -> int:
+        try:
+            return self._flush()
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            self.set_aside(str(error))
+            return self._flush()
 
     def _flush(self) -> int:
         taken, acked = len(self._pending), dict(self._acked)

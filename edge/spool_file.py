@@ -83,6 +83,18 @@ def open_file(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def successor(path: Path) -> Path:
+    """A new, empty spool beside `path`, ready to take its place.
+
+    Raises `sqlite3.OperationalError` when the disk has no room for it; `path` is untouched then.
+    """
+    new = path.with_name(f"{path.name}.new")
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{new}{suffix}").unlink(missing_ok=True)
+    open_file(new).close()
+    return new
+
+
 def set_aside(path: Path) -> Path:
     """Rename a broken spool and its journal, so that somebody can look at it; return its name."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")

@@ -245,6 +245,32 @@ def test_file_that_breaks_while_running_is_set_aside(
     assert spool.ack(old_id, LIGHT, 2) is AckEffect.OTHER_SPOOL
 
 
+def test_file_that_breaks_on_a_full_disk_stays_until_there_is_room(
+    open_spool: OpenSpool, source: RecordSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = open_spool()
+    spool_light(spool, source, 3)
+    old_id = spool.id
+
+    def malformed(*_: object) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    def no_room(path: Path) -> Path:
+        error = sqlite3.OperationalError(f"{path}: database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    spool.append(LIGHT, source.record(LIGHT, NOON_MS))
+    with monkeypatch.context() as broken:
+        broken.setattr("edge.spool_rows.freeze", malformed)
+        broken.setattr("edge.spool_file.successor", no_room)
+        with pytest.raises(SpoolUnwritable, match="1 records wait in memory") as refused:
+            spool.flush()
+    assert refused.value.state == "disk_full"
+    assert (spool.id, held(spool)) == (old_id, [1, 2, 3])
+    assert spool.flush() == 1  # it was only a moment's fault: nothing was set aside
+
+
 def test_two_processes_cannot_hold_one_spool(open_spool: OpenSpool) -> None:
     open_spool()
     with pytest.raises(SpoolBusy, match="in use by another process"):
