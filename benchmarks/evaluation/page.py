@@ -34,7 +34,8 @@ in the docstring. This page is written by `python -m benchmarks.evaluation page`
   the treated course; claims nothing when the course before can't be rebuilt.
 - **`bsts`**, one treated site. Headline: posterior of the mean effect. Refuses fewer than 12 points
   before, a control with holes, an outcome that never moved; warns below 50 points before, where
-  its interval is too narrow on real streets.
+  its interval is too narrow on real streets, and says that it stands on a level that hardly
+  moves. It is a second opinion, not the first.
 
 A result that could be chance is *inconclusive*, with the interval of what can't be ruled out; no
 sentence says "no effect". The wording follows the Maryland grade, and the grade the design: one
