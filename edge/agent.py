@@ -35,7 +35,8 @@ from edge.recent_windows import RecentWindows
 from edge.sensor_states import OK, SensorStates
 from edge.sensors.footfall.geometry import Geometry
 from edge.settings import Settings
-from edge.spool import Spool, SpoolUnwritable
+from edge.spool import Spool
+from edge.spool_answers import SpoolUnwritable
 from edge.spool_rows import to_t_ms
 from edge.stream_worker import StreamWorker
 from edge.uplink import Timing, Uplink

@@ -3,7 +3,7 @@
 import msgspec
 
 from contract.batch import BatchRange, Header, encode_batch
-from edge.spool import Slice
+from edge.spool_answers import Slice
 
 
 def payload_of(batch: Slice, nonce: str | None = None) -> bytes:

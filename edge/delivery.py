@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from contract.limits import MAX_RECORDS_PER_BATCH
 from contract.streams import Stream
-from edge.spool import AckEffect, Slice, Spool
+from edge.spool import Spool
+from edge.spool_answers import AckEffect, Slice
 
 log = logging.getLogger(__name__)
 

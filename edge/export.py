@@ -22,7 +22,8 @@ from contract.streams import Stream
 from edge import spool_rows
 from edge.batch_payload import payload_of, properties_of
 from edge.errors import NodeError
-from edge.spool import AckEffect, Slice, Spool
+from edge.spool import Spool
+from edge.spool_answers import AckEffect, Slice
 
 # What a payload needs besides its records, as on the way to the broker.
 HEADER_BYTES = 512

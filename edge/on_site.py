@@ -15,7 +15,8 @@ from edge.node_pins import NodePins
 from edge.sensor_states import SensorStates
 from edge.service_manager import ServiceManager
 from edge.settings import Settings
-from edge.spool import Spool, SpoolUnwritable
+from edge.spool import Spool
+from edge.spool_answers import SpoolUnwritable
 from edge.stream_worker import StreamWorker
 from edge.uplink import Uplink
 from edge.walk_test import WalkTest

@@ -11,8 +11,6 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import Enum, auto
 from pathlib import Path
 from typing import Self
 
@@ -23,7 +21,7 @@ from contract.records import Record
 from contract.streams import Stream
 from edge import spool_file, spool_rows
 from edge.clock import Clock
-from edge.errors import NodeError
+from edge.spool_answers import AckEffect, Depth, Slice, SpoolUnwritable
 from edge.spool_rows import Made, Origin, to_t_ms
 
 log = logging.getLogger(__name__)
@@ -32,45 +30,6 @@ log = logging.getLogger(__name__)
 PENDING_MAX_N = 20_000
 # Share of the limit freed at once when the spool is full, so that one event declares many records.
 OVERFLOW_SHARE = 0.02
-
-
-class SpoolUnwritable(NodeError):
-    """The disk refused a commit; what was to be written waits in memory for the next one."""
-
-    def __init__(self, message: str, state: str) -> None:
-        super().__init__(message)
-        self.state = state
-
-
-class AckEffect(Enum):
-    """What an acknowledgement did."""
-
-    MOVED = auto()
-    REPEATED = auto()
-    OTHER_SPOOL = auto()
-    AHEAD = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Records of one stream in unbroken order, ready for a batch."""
-
-    spool: str
-    stream: Stream
-    origin: Origin
-    first: int
-    last: int
-    low: int
-    blobs: Sequence[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """How full the spool is."""
-
-    records_n: int
-    used_bytes: int
-    oldest_made_ms: int | None
 
 
 class Spool:

@@ -35,7 +35,8 @@ from edge.clock import Clock
 from edge.delivery import QUARANTINE_AFTER_S, Delivery
 from edge.downlink import Downlink
 from edge.errors import NodeError
-from edge.spool import AckEffect, Slice, Spool
+from edge.spool import Spool
+from edge.spool_answers import AckEffect, Slice
 
 log = logging.getLogger(__name__)
 

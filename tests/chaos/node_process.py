@@ -16,7 +16,8 @@ from contract.streams import DEFAULT_WINDOW_S, Stream
 from edge.broker_link import BrokerSettings
 from edge.clock import SystemClock
 from edge.simulate.records import RecordSource, noise_origin
-from edge.spool import AckEffect, Spool
+from edge.spool import Spool
+from edge.spool_answers import AckEffect
 from edge.uplink import Timing, Uplink
 
 MAKING: tuple[Stream, ...] = tuple(stream for stream in Stream if stream is not Stream.EVENT)

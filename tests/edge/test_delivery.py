@@ -9,7 +9,8 @@ import pytest
 from contract.streams import Stream
 from edge.delivery import BLAMES_TO_QUARANTINE, WINDOW, Delivery
 from edge.simulate.records import RecordSource
-from edge.spool import AckEffect, Slice, Spool
+from edge.spool import Spool
+from edge.spool_answers import AckEffect, Slice
 from tests.edge.conftest import NOON_S
 
 LIGHT = Stream.LIGHT

@@ -14,7 +14,8 @@ from contract.limits import CLOCK_WAIT_S
 from contract.streams import Stream
 from edge import spool as spool_module
 from edge.simulate.records import RecordSource, noise_origin
-from edge.spool import AckEffect, Slice, Spool, SpoolUnwritable
+from edge.spool import Spool
+from edge.spool_answers import AckEffect, Slice, SpoolUnwritable
 from edge.spool_file import SpoolBusy
 from tests.edge.conftest import NOON_S, SetClock
 
