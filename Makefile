@@ -1,7 +1,7 @@
 # Bare `make` prints the targets. Everything runs from .venv, which `make setup` makes.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint docs compose-check clean
+.PHONY: help setup demo browser test check lint docs compose-check clean
 
 BIN := .venv/bin
 # What needs the local stack's servers, or a Raspberry Pi, is marked so (see pyproject.toml).
@@ -16,7 +16,10 @@ setup: ## Make .venv with everything in it; on Debian as root, install what is m
 demo: setup ## Start everything with a simulated pilot and print its address; Ctrl-C ends it
 	@exec $(BIN)/msl demo
 
-test: check ## Run everything, against the real database and broker
+browser: ## Install Debian's chromium where it is missing (as root)
+	@bash provisioning/browser.sh
+
+test: browser check ## Run everything, against the real database, broker and browser
 	$(BIN)/python -m pytest -m "($(STACK)) and not hardware" --durations=15
 
 check: lint ## Lint, types, import rules, and the tests that need no server
