@@ -239,9 +239,10 @@ BEGIN
     END LOOP;
 END $$;
 
--- Corrected. A calibration that was revoked after its hours were sealed no longer applies.
+-- Corrected. A calibration that was revoked after its hours were sealed no longer applies, and
+-- calibration_id then is null: it names what was applied, not what the kept row was summed under.
 CREATE VIEW light_1h AS
-SELECT k.node_id, k.hour, k.deployment_id, k.calibration_id, k.excluded, k.local_day,
+SELECT k.node_id, k.hour, k.deployment_id, c.calibration_id, k.excluded, k.local_day,
        k.n, k.valid_s, k.dur_s, k.flags,
        f.gain * k.lux_s + f."offset" * k.valid_s AS lux_s,
        f.gain * k.lux_s / nullif(k.valid_s, 0) + f."offset" AS lux_mean,
@@ -254,7 +255,7 @@ LEFT JOIN calibration AS c ON c.calibration_id = k.calibration_id AND c.revoked_
 CROSS JOIN LATERAL (SELECT coalesce(c.gain, 1) AS gain, coalesce(c."offset", 0) AS "offset") AS f;
 
 CREATE VIEW noise_1h AS
-SELECT k.node_id, k.hour, k.deployment_id, k.calibration_id, k.excluded, k.local_day,
+SELECT k.node_id, k.hour, k.deployment_id, c.calibration_id, k.excluded, k.local_day,
        k.n, k.valid_s, k.dur_s, k.flags,
        k.laeq_energy * power(10, f.offset_db / 10) AS laeq_energy,
        k.lceq_energy * power(10, f.offset_db / 10) AS lceq_energy,
@@ -279,7 +280,7 @@ FROM footfall_1h_now;
 
 -- Counts over `valid_s`, not over the hour: an hour half seen is not half as busy.
 CREATE VIEW footfall_line_1h AS
-SELECT k.node_id, k.hour, k.deployment_id, k.calibration_id, k.excluded, k.local_day, k.line,
+SELECT k.node_id, k.hour, k.deployment_id, c.calibration_id, k.excluded, k.local_day, k.line,
        k.n, k.valid_s, k.dur_s, k.flags,
        coalesce(c.gain, 1) * k.a_to_b AS a_to_b,
        coalesce(c.gain, 1) * k.b_to_a AS b_to_a,

@@ -127,3 +127,48 @@ def test_the_oldest_mark_bounds_what_is_dropped(
     mark(db, "light", NODE, BASE + timedelta(days=14))
     assert retain(worker, KEEP, LATER).chunks_n == 1
     assert n(db, "light_raw") == 1
+
+
+@pytest.mark.parametrize(
+    ("stream", "view", "value", "measured"),
+    [
+        ("light", "light", "lux_mean", 50.5),
+        ("noise", "noise", "laeq", 50.5),
+        ("footfall", "footfall_line", "a_to_b", 50),
+    ],
+    ids=["light", "noise", "footfall"],
+)
+def test_a_calibration_revoked_after_the_seal_is_neither_applied_nor_named(
+    db: psycopg.Connection,
+    worker: psycopg.Connection,
+    stream: str,
+    view: str,
+    value: str,
+    measured: float,
+) -> None:
+    db.execute(
+        "INSERT INTO deployment (node_id, site_id, from_t) VALUES (%s, 'park', '2025-06-01Z')",
+        [NODE],
+    )
+    gain, offset = (1, 2) if stream == "noise" else (2, 0)
+    db.execute(
+        'INSERT INTO calibration (node_id, quantity, from_t, gain, "offset", reference)'
+        " VALUES (%s, %s, '2025-06-01Z', %s, %s, 'test')",
+        [NODE, stream, gain, offset],
+    )
+    insert(db, stream, NODE, 0)
+    roll_up(worker)
+    retain(worker, {stream: 14}, LATER)
+    corrected = gain * measured + offset
+    for grain in ("1h", "1d"):
+        found = rows(db, f"{view}_{grain}")
+        assert [row[value] for row in found] == pytest.approx([corrected] * len(found)), grain
+        assert None not in {row["calibration_id"] for row in found}, grain
+        assert {row["calibrated"] for row in rows(db, f"dash.{stream}_{grain}")} == {True}
+    db.execute("UPDATE calibration SET revoked_at = now()")
+    assert n(db, "rollup_mark") == 0
+    for grain in ("1h", "1d"):
+        found = rows(db, f"{view}_{grain}")
+        assert [row[value] for row in found] == pytest.approx([measured] * len(found)), grain
+        assert {row["calibration_id"] for row in found} == {None}, grain
+        assert {row["calibrated"] for row in rows(db, f"dash.{stream}_{grain}")} == {False}
