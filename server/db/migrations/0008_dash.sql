@@ -119,7 +119,8 @@ FROM noise_1h AS k JOIN stay AS p USING (deployment_id) WHERE NOT k.excluded;
 
 CREATE VIEW dash.footfall_1h AS
 SELECT k.hour AS t, k.hour, k.local_day, k.node_id, p.site_id, p.site, p.simulated, k.line,
-       k.a_to_b, k.b_to_a, k.valid_s, least(k.valid_s / 3600, 1) AS coverage,
+       k.a_to_b, k.b_to_a, k.a_to_b_counted, k.b_to_a_counted,
+       k.valid_s, least(k.valid_s / 3600, 1) AS coverage,
        k.calibration_id IS NOT NULL AS calibrated, k.flags
 FROM footfall_line_1h AS k JOIN stay AS p USING (deployment_id) WHERE NOT k.excluded;
 
@@ -223,14 +224,19 @@ SELECT (SELECT count(*) FROM rollup_mark) AS marks_n,
        (SELECT coalesce(sum(last_seq - first_seq + 1), 0) FROM ledger_gap) AS missing_n;
 
 -- Anybody: counts of an hour and line, and only where they say nothing about single people. Under
--- 5 crossings, none included, the count is withheld; there is one grain, so that no difference of
--- two grains gives one away. Lines are not summed, not even those of one name at two nodes.
+-- 5 crossings, none included, the count is withheld: 5 as counted, for a calibration's gain makes
+-- no crowd of three people, and 5 as shown, so that a small gain shows none either. There is one
+-- grain, so that no difference of two grains gives one away. Lines are not summed, not even those
+-- of one name at two nodes. withheld is null where the line was blind.
 CREATE VIEW pub.footfall_1h AS
 SELECT hour, site_id, site, node_id, line, simulated,
-       CASE WHEN people >= 5 THEN people END AS crossings, people < 5 AS withheld
+       CASE WHEN fewest >= 5 THEN people END AS crossings, fewest < 5 AS withheld, coverage
 FROM (
     SELECT k.hour, k.site_id, k.site, k.node_id, k.line, k.simulated,
-           round(sum(k.a_to_b + k.b_to_a))::integer AS people
+           round(sum(k.a_to_b + k.b_to_a))::integer AS people,
+           least(sum(k.a_to_b_counted + k.b_to_a_counted), round(sum(k.a_to_b + k.b_to_a)))
+               AS fewest,
+           least(sum(k.valid_s) / 3600, 1) AS coverage
     FROM dash.footfall_1h AS k
     WHERE k.hour < date_trunc('hour', now())
     GROUP BY k.hour, k.site_id, k.site, k.node_id, k.line, k.simulated

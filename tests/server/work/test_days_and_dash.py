@@ -139,6 +139,36 @@ def test_the_public_sees_no_count_below_five_and_no_zero(
     assert seen == [shown]
 
 
+@pytest.mark.parametrize(
+    ("each_way", "gain", "shown"),
+    [
+        (0.0, 4.0, (None, True)),
+        (2.0, 2.0, (None, True)),
+        (3.0, 2.0, (12, False)),
+        (3.0, 0.5, (None, True)),
+    ],
+    ids=["none", "four that a gain makes eight", "six", "six that a gain makes three"],
+)
+def test_a_gain_does_not_lift_a_count_over_the_public_s_limit(
+    db: psycopg.Connection, each_way: float, gain: float, shown: tuple[int | None, bool]
+) -> None:
+    deploy(db, "park")
+    insert(db, "footfall", NODE, 0, level=each_way, dur_s=3600)
+    db.execute(
+        "INSERT INTO calibration (node_id, quantity, from_t, gain, reference)"
+        " VALUES (%s, 'footfall', '2025-03-01Z', %s, 'test')",
+        [NODE, gain],
+    )
+    seen = rows(db, "pub.footfall_1h")
+    assert [(row["crossings"], row["withheld"]) for row in seen] == [shown] * 2
+
+
+def test_the_public_sees_how_much_of_the_hour_was_counted(db: psycopg.Connection) -> None:
+    deploy(db, "park")
+    insert(db, "footfall", NODE, 0, level=30, dur_s=3060)
+    assert [row["coverage"] for row in rows(db, "pub.footfall_1h")] == [0.85, 0.85]
+
+
 def test_the_public_sees_no_hour_that_was_half_seen(db: psycopg.Connection) -> None:
     deploy(db, "park")
     insert(db, "footfall", NODE, 0, level=30)
