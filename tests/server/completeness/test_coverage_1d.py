@@ -76,3 +76,21 @@ def test_the_days_seconds_are_the_sum_of_its_hours(at_berlin: Lab, wire: Wire) -
     assert at_berlin.one("SELECT sum(valid_s) FROM coverage_1d") == at_berlin.one(
         "SELECT sum(valid_s) FROM coverage_1h"
     )
+
+
+def test_on_the_day_of_a_move_each_site_has_the_seconds_measured_there(
+    at_berlin: Lab, wire: Wire
+) -> None:
+    midnight = datetime(2026, 5, 9, 22, tzinfo=UTC)
+    moved = midnight + timedelta(hours=6)
+    at_berlin.admin.execute(
+        "INSERT INTO site (site_id, lab_id, name, tz, latitude, longitude)"
+        " VALUES ('ufer', 'testlab', 'Ufer', 'Europe/Berlin', 52.5, 13.4)"
+    )
+    at_berlin.admin.execute("UPDATE deployment SET to_t = %s", (moved,))
+    at_berlin.admin.execute(
+        "INSERT INTO deployment (node_id, site_id, from_t) VALUES (%s, 'ufer', %s)", (NODE, moved)
+    )
+    hours(at_berlin, wire, midnight, 24)
+    seen = at_berlin.rows("SELECT site_id, valid_s, coverage FROM dash.coverage_1d ORDER BY 1")
+    assert seen == [("platz", 6 * 3600.0, 0.25), ("ufer", 18 * 3600.0, 0.75)]
