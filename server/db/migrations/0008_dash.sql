@@ -138,13 +138,23 @@ FROM health_1h AS k JOIN stay AS p USING (deployment_id);
 
 -- Days: t is the local day's midnight in UTC, so that a panel's axis is right; dur_s the seconds
 -- that the local day has, which coverage divides by.
+--
+-- Where clocks go back over midnight (Havana, the Azores) it strikes twice, and AT TIME ZONE takes
+-- the second; the day begins at the first, as in Python (fold=0). To find it: on from three hours
+-- earlier with the clock as it was then, for no clock is put back that far.
 CREATE FUNCTION local_midnight(day date, tz text) RETURNS timestamptz
-LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT day::timestamp AT TIME ZONE tz $$;
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (
+    SELECT CASE WHEN e.early AT TIME ZONE tz = day::timestamp THEN least(e.early, l.late)
+                ELSE l.late END
+    FROM (SELECT day::timestamp AT TIME ZONE tz AS late) AS l
+    CROSS JOIN LATERAL (SELECT l.late - interval '3 hours' AS t) AS b
+    CROSS JOIN LATERAL (SELECT b.t + (day::timestamp - (b.t AT TIME ZONE tz)) AS early) AS e
+);
 
 CREATE FUNCTION local_day_s(day date, tz text) RETURNS double precision
-LANGUAGE sql STABLE PARALLEL SAFE AS
-$$ SELECT extract(epoch FROM ((day + 1)::timestamp AT TIME ZONE tz)
-                           - (day::timestamp AT TIME ZONE tz))::double precision $$;
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN extract(epoch FROM local_midnight(day + 1, tz) - local_midnight(day, tz))::double precision;
 
 CREATE VIEW dash.light_1d AS
 SELECT local_midnight(k.local_day, s.tz) AS t, k.local_day, k.node_id, p.site_id, p.site,

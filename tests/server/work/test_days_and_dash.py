@@ -1,10 +1,12 @@
 """Local days of 23 and 25 hours, corrected values on dashboards, and what the public may see."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
 
+from server.api.coverage import midnight_before
 from server.work.rollup import roll_up
 from tests.fixtures_stack import Database
 from tests.server.work.raw import BASE, SLOT, insert
@@ -52,6 +54,35 @@ def test_a_local_day_is_the_exact_sum_of_its_hours(
         hours=2 if day.month == 10 else 1
     )
     assert shown == (midnight, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "hours"),
+    [
+        ("America/Havana", date(2025, 11, 2), 25),
+        ("America/Havana", date(2025, 11, 1), 24),
+        ("America/Havana", date(2025, 3, 9), 23),
+        ("Atlantic/Azores", date(2025, 10, 26), 25),
+        ("Atlantic/Azores", date(2025, 10, 25), 24),
+        ("Atlantic/Azores", date(2025, 3, 30), 23),
+        ("Asia/Beirut", date(2025, 10, 25), 25),
+        ("Asia/Beirut", date(2025, 10, 26), 24),
+        ("Australia/Lord_Howe", date(2025, 4, 6), 24.5),
+        ("Europe/Berlin", date(2025, 10, 26), 25),
+    ],
+)
+def test_a_day_begins_at_its_first_midnight_in_sql_as_in_python(
+    db: psycopg.Connection, zone: str, day: date, hours: float
+) -> None:
+    noon = datetime.combine(day, time(12), ZoneInfo(zone))
+    midnight = midnight_before(noon, zone).astimezone(UTC)
+    found = db.execute(
+        "SELECT local_midnight(%(day)s, %(zone)s), local_day_s(%(day)s, %(zone)s),"
+        " (local_midnight(%(day)s, %(zone)s) AT TIME ZONE %(zone)s)::date,"
+        " ((local_midnight(%(day)s, %(zone)s) - interval '1 us') AT TIME ZONE %(zone)s)::date",
+        {"day": day, "zone": zone},
+    ).fetchone()
+    assert found == (midnight, hours * 3600, day, day - timedelta(days=1))
 
 
 def test_an_hour_in_which_a_local_day_begins_is_two_rows(db: psycopg.Connection) -> None:
