@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 
 from server.ingest.connection import open_connection
 from server.ingest.dead_letter import DeadLetterFull
+from server.ingest.ledger import LedgerFull
 from server.ingest.replay import NoSuchLetter, Replay, replay
 from server.ingest.writer import DATA_ERRORS
 from server.registry.printing import print_json, print_row, print_table
@@ -125,7 +126,7 @@ def _chosen(conn: psycopg.Connection, numbers: list[int] | None, every: bool) ->
 def _tried(conn: psycopg.Connection, number: int, max_rows: int) -> Replay:
     try:
         return replay(conn, number, max_rows=max_rows)
-    except (*DATA_ERRORS, DeadLetterFull) as error:
+    except (*DATA_ERRORS, DeadLetterFull, LedgerFull) as error:
         return Replay(refused=str(error).strip())
 
 

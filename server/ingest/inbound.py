@@ -18,6 +18,7 @@ class Message:
         mid: The packet id on that connection.
         received_ms: Time of receipt, UTC, ms since 1970.
         properties: MQTT 5 user properties.
+        settled: Its PUBACK has been asked for.
     """
 
     epoch: int
@@ -26,6 +27,7 @@ class Message:
     payload: bytes
     received_ms: int
     properties: Sequence[tuple[str, str]] = ()
+    settled: bool = False
 
 
 class LedgerKey(NamedTuple):

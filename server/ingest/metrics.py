@@ -25,6 +25,12 @@ class Metrics:
             "Messages of nodes that the registry doesn't know",
             registry=self.registry,
         )
+        self.refused = Counter(
+            "msl_ingest_refused_messages",
+            "Left to the node's spool: its ledger is full, or storing it takes too long;"
+            " table refused_node says whose; above 0 is an alarm",
+            registry=self.registry,
+        )
         self.batch_rows = Histogram(
             "msl_ingest_batch_rows", "Rows a transaction", buckets=_ROWS, registry=self.registry
         )

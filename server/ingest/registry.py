@@ -26,6 +26,11 @@ FROM rollup_seal WHERE stream = ANY(%s) ORDER BY stream FOR SHARE
 _NONCE = """
 INSERT INTO batch_nonce (node_id, stream, nonce) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING
 """
+_COUNT_REFUSED = """
+INSERT INTO refused_node (node_id, reason) VALUES (%s, %s)
+ON CONFLICT (node_id) DO UPDATE SET
+    reason = excluded.reason, count = refused_node.count + 1, last_at = now()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,11 @@ def count_unknown(cur: psycopg.Cursor[Any], parts: Sequence[Part]) -> None:
     counts = Counter((p.node_id, p.message.topic.rpartition("/")[2]) for p in parts)
     for (node_id, kind), n in sorted(counts.items()):
         cur.execute(_COUNT_UNKNOWN, (node_id, kind, n))
+
+
+def count_refused(conn: psycopg.Connection, node_id: str, reason: str) -> None:
+    """Note a message of a known node that was neither stored nor acknowledged end to end."""
+    conn.execute(_COUNT_REFUSED, (node_id, reason))
 
 
 def lock_seals(cur: psycopg.Cursor[Any], streams: Sequence[Stream]) -> dict[Stream, int]:

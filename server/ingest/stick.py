@@ -28,6 +28,7 @@ from server.errors import MslError
 from server.ingest.dead_letter import DeadLetterFull
 from server.ingest.decode import decode_message
 from server.ingest.inbound import LedgerKey, Message, Part, RecordsPart
+from server.ingest.ledger import LedgerFull
 from server.ingest.store import store
 from server.ingest.writer import DATA_ERRORS, cut
 
@@ -212,7 +213,7 @@ def _store(conn: psycopg.Connection, parts: Sequence[Part], max_rows: int, done:
             if not pieces:
                 raise ImportStopped(f"{done.path}: not even a dead letter: {error}") from error
             todo.extend(reversed(pieces))
-        except DeadLetterFull as error:
+        except (DeadLetterFull, LedgerFull) as error:
             raise ImportStopped(f"{error}; then import {done.path.name} again") from error
         else:
             done.records += stored.records

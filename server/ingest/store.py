@@ -48,6 +48,7 @@ def store(conn: psycopg.Connection, parts: Sequence[Part], *, dead_letter_max_ro
 
     Raises:
         DeadLetterFull: Letters among them don't fit.
+        LedgerFull: The lines of some of the nodes would grow past their bound.
         psycopg.DataError, psycopg.IntegrityError: PostgreSQL refuses a value.
         psycopg.Error: Anything else is no fault of the data; try again later.
     """
@@ -101,9 +102,12 @@ def _store_records(
         if accepted.any():
             touched[stream] = {batch.keys[k].node_id for k in set(rows.key[accepted].tolist())}
     registry.note_nonces(cur, parts)
-    done.complete_to |= ledger.merge(cur, batch.keys, batch.deltas())
+    lines = ledger.merge(cur, batch.keys, batch.deltas())
     claims = [*batch.declared_lost(), *batch.fallen_below_low([entry.low for entry in entries])]
-    done.complete_to |= ledger.declare_lost(cur, claims)
+    lines |= ledger.declare_lost(cur, claims)
+    ranges_n = [entry.ranges_n for entry in entries]
+    ledger.check_ranges(dict(zip(batch.keys, ranges_n, strict=True)), lines)
+    done.complete_to |= {key: line.complete_to for key, line in lines.items()}
     return touched
 
 

@@ -17,9 +17,11 @@ import psycopg
 from contract import topics
 from contract.json import encode
 from contract.messages import Ack
+from server.ingest import registry
 from server.ingest.dead_letter import DeadLetterFull
 from server.ingest.decode import decode_message
 from server.ingest.inbound import LedgerKey, Letter, Message, Part, RecordsPart
+from server.ingest.ledger import LedgerFull
 from server.ingest.metrics import Metrics
 from server.ingest.receive import Receiver
 from server.ingest.store import Stored, store
@@ -30,6 +32,9 @@ BACKOFF_FIRST_S = 0.2
 BACKOFF_MAX_S = 10.0
 IDLE_S = 0.5
 PARKED_RETRY_S = 5.0
+
+# Once may be a lock that somebody held; twice, and something in the group takes that long.
+CANCELLED_MAX = 2
 
 # The data's own fault: sorted out by cutting the batch down to the record. Everything else that
 # PostgreSQL says (no connection, disk full, a missing right or table) is not.
@@ -125,6 +130,15 @@ class Writer:
                 done = self._store_patiently(group)
             except DeadLetterFull as error:
                 todo.extend(self._make_way(group, error))
+            except LedgerFull as error:
+                todo.extend(self._without(group, error))
+            except psycopg.errors.QueryCanceled as error:
+                self._metrics.bisections.inc()
+                if len(group) == 1:
+                    self._refuse(group[0], error)
+                    continue
+                middle = len(group) // 2
+                todo.extend((group[middle:], group[:middle]))
             except DATA_ERRORS as error:
                 self._metrics.bisections.inc()
                 pieces = cut(group, error)
@@ -149,9 +163,47 @@ class Writer:
         # Taken from the end: the others first, then each of the poisoned ones on its own.
         return [*reversed(alone), others] if others else [*reversed(alone)]
 
+    def _without(self, group: Sequence[Part], error: LedgerFull) -> list[Sequence[Part]]:
+        """The ledger of some nodes is full: each of their parts alone, the others go on."""
+        if len(group) == 1:
+            self._refuse(group[0], error)
+            return []
+        alone: list[Sequence[Part]] = [[part] for part in group if part.node_id in error.node_ids]
+        others = [part for part in group if part.node_id not in error.node_ids]
+        return [*reversed(alone), others] if others else [*reversed(alone)]
+
+    def _refuse(self, part: Part, error: Exception) -> None:
+        """Take a message off the broker and leave it to its node, which gets no acknowledgement.
+
+        Parked, it would cost everybody the same time again every few seconds.
+        """
+        reason = str(error).strip()
+        log.error("a message of %s is left to its spool: %s", part.node_id, reason)
+        self._metrics.refused.inc()
+        self._acknowledge([part.message])
+        try:
+            if self._conn is None:
+                self._conn = self._connect()
+            registry.count_refused(self._conn, part.node_id, _printable(reason))
+        except psycopg.Error as problem:
+            log.warning("couldn't note that %s was refused: %s", part.node_id, problem)
+            self._disconnect()
+
+    def _acknowledge(self, messages: Sequence[Message]) -> None:
+        """PUBACK, once a message: a second one for the same packet id may meet its successor."""
+        first = [m for m in dict.fromkeys(messages) if not m.settled]
+        for message in first:
+            message.settled = True
+        self._receiver.acknowledge(first)
+
     def _store_patiently(self, group: Sequence[Part]) -> Stored:
-        """Store `group`, however long the database is away."""
+        """Store `group`, however long the database is away.
+
+        Raises:
+            psycopg.errors.QueryCanceled: It took too long, time and again.
+        """
         backoff_s = BACKOFF_FIRST_S
+        cancelled_n = 0
         while True:
             started_s = time.perf_counter()
             try:
@@ -167,6 +219,9 @@ class Writer:
                     str(error).strip(),
                 )
                 self._disconnect()
+                cancelled_n += isinstance(error, psycopg.errors.QueryCanceled)
+                if cancelled_n == CANCELLED_MAX:
+                    raise
                 if self._stop.wait(backoff_s):
                     raise Stopping from error
                 backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
@@ -182,7 +237,7 @@ class Writer:
 
     def _confirm(self, messages: Sequence[Message], done: Stored) -> None:
         """After COMMIT: PUBACK, then tell every node up to where nothing is missing."""
-        self._receiver.acknowledge(messages)
+        self._acknowledge(messages)
         for key, seq in done.complete_to.items():
             self._tell(key, seq)
         rows_n = 0
@@ -205,7 +260,7 @@ class Writer:
         # Half of what the broker sends ahead may be stuck; beyond that the rest would stop too.
         # The node then still gets no end-to-end acknowledgement, and keeps its records.
         if len(self._parked) >= self._limits.batch_messages:
-            self._receiver.acknowledge([part.message])
+            self._acknowledge([part.message])
             return
         self._parked.append(part)
         self._parked_tried_s = time.monotonic()
