@@ -27,6 +27,12 @@ SHADOW_DARKEST = 0.55
 FOREGROUND = 255
 LEAST_FRAGMENT_PX2 = 6
 MOST_BLOBS = 24
+# Light from a car: areas (as shares of the width) wider than anybody, brighter by this factor, in
+# which a pixel keeps this close to what its neighbours gained.
+LIT_AREA, LIT_NEAR = 0.4, 0.07
+LIT_AREA_GAIN, LIT_GAIN, LIT_SPREAD = 1.5, 1.25, 0.4
+# Less foreground than this is no beam; looking for one would cost every frame of an empty street.
+LIGHT_SHARE = 0.01
 # A picture that is all foreground is a jump of light or of the camera, not a crowd.
 MOST_FOREGROUND = 0.5
 
@@ -64,8 +70,29 @@ class BackgroundDetector:
         rate = max(1 - math.exp(-passed_s / MEMORY_S), 1 / (2 * self._frames))
         mask = self._model.apply(picture, learningRate=rate)
         body = np.asarray(mask == FOREGROUND, np.uint8)
+        if np.count_nonzero(body) > LIGHT_SHARE * body.size:
+            body[is_light(picture, np.asarray(self._model.getBackgroundImage(), np.uint8))] = 0
         body = np.asarray(cv2.morphologyEx(body, cv2.MORPH_OPEN, OPEN_KERNEL), np.uint8)
         return np.asarray(cv2.morphologyEx(body, cv2.MORPH_CLOSE, CLOSE_KERNEL), np.uint8)
+
+
+def is_light(picture: NDArray[np.uint8], background: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(height, width): where the ground is lit more than before rather than hidden by somebody.
+
+    A headlight brightens an area larger than a person, and within it keeps the ground's own
+    pattern: divided by the background, neighbouring pixels agree. Who walks in the beam doesn't.
+    """
+    now, before = (brightness(each) + 1 for each in (picture, background))
+    wide, near = (round(share * now.shape[1]) | 1 for share in (LIT_AREA, LIT_NEAR))
+    lit = cv2.blur(now, (wide, wide)) / cv2.blur(before, (wide, wide)) > LIT_AREA_GAIN
+    gain = cv2.blur(now, (near, near)) / cv2.blur(before, (near, near))
+    off = np.abs(now - before * gain) / (before * gain)
+    return np.asarray(lit & (gain > LIT_GAIN) & (off < LIT_SPREAD), np.bool_)
+
+
+def brightness(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    return np.asarray(grey, np.float32)
 
 
 OPEN_KERNEL = np.ones((2, 2), np.uint8)
