@@ -45,6 +45,7 @@ def _freshness(node: Node, stream: Stream, at: datetime) -> models.StreamFreshne
         detail=state.detail,
         since=state.since,
         expected_at=state.expected_at,
+        due_by=state.due_by,
         last_t=record.t if record else None,
         last_received_at=entry.last_at if entry else None,
         last_new_at=entry.last_new_at if entry else None,

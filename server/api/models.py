@@ -21,7 +21,14 @@ class StreamFreshness(BaseModel):
     since: Utc | None = Field(
         default=None, description="end of the newest window, or when the trouble began"
     )
-    expected_at: Utc | None = Field(default=None, description="when the next window closes")
+    expected_at: Utc | None = Field(
+        default=None,
+        description="when the next window closes; of the usual length, until a whole one has shown"
+        " how long they are",
+    )
+    due_by: Utc | None = Field(
+        default=None, description="while waiting: when the longest window that it can be closes"
+    )
     last_t: Utc | None = Field(
         default=None, description="start of the newest window within the last 7 days"
     )

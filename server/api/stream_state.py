@@ -7,8 +7,10 @@ a heartbeat: a node that is connected and measures nothing is not well.
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from math import gcd
 
 from contract.flags import Flag, bits_to_flags
+from contract.limits import MAX_WINDOW_S
 from contract.streams import DEFAULT_WINDOW_S, Stream
 from server.api.fleet import LatestRecord, Node, SensorNote
 
@@ -38,7 +40,7 @@ class Condition(StrEnum):
 
     OK = "ok"  # the newest window is there and measured
     BLIND = "blind"  # windows arrive, with nothing measured in them
-    WAITING = "waiting"  # the first window has not closed yet
+    WAITING = "waiting"  # no whole window yet, and a long one may still be open
     CATCHING_UP = "catching_up"  # old records are arriving, newest is not yet here
     LATE = "late"  # the node is there, this stream is not
     HELD = "held"  # records arrive, but their time is not to be believed
@@ -53,12 +55,14 @@ class StreamState:
     """A verdict. `detail` quotes the node; times are aware UTC.
 
     `since` is when the last believed window ended, or when the silence began to count;
-    `expected_at` when the next record is due.
+    `expected_at` when the next record is due. Until a whole window has shown how long a node's are,
+    that is for the usual length, and `due_by` for the longest that it can be.
     """
 
     condition: Condition
     since: datetime | None = None
     expected_at: datetime | None = None
+    due_by: datetime | None = None
     detail: str | None = None
     flags: tuple[Flag, ...] = ()
     held_n: int = 0
@@ -136,6 +140,8 @@ def _silent(known: StreamState, node: Node, stream: Stream, at: datetime) -> Str
         return replace(known, condition=Condition.CATCHING_UP)
     if record is None and entry is None:
         return _first_window(known, node, stream, at)
+    if record is not None and Flag.PARTIAL in bits_to_flags(record.flags):
+        return _still_open(known, record.closes_at + _longest_after(record), at)
     return known
 
 
@@ -152,9 +158,24 @@ def _first_window(known: StreamState, node: Node, stream: Stream, at: datetime) 
     if node.row.link_at is not None:
         heard.append(node.row.link_at)
     started = min(heard)
-    closes = next_close(started, length_s)
-    condition = Condition.WAITING if at <= closes + GRACE else Condition.LATE
-    return replace(known, condition=condition, since=started, expected_at=closes)
+    known = replace(known, since=started, expected_at=next_close(started, length_s))
+    return _still_open(known, started + timedelta(seconds=MAX_WINDOW_S), at)
+
+
+def _still_open(known: StreamState, due_by: datetime, at: datetime) -> StreamState:
+    """Waiting while the longest window that there can be is open, late after it."""
+    if at > due_by + GRACE:
+        return replace(known, condition=Condition.LATE)
+    return replace(known, condition=Condition.WAITING, due_by=due_by)
+
+
+def _longest_after(record: LatestRecord) -> timedelta:
+    """How long a window after one that was cut short can be.
+
+    A length divides the day and its windows end on multiples of it, so what ends at 18:01 is of
+    no more than a minute, and only what ends on the hour can be of an hour.
+    """
+    return timedelta(seconds=min(gcd(int(record.closes_at.timestamp()), 86_400), MAX_WINDOW_S))
 
 
 def next_close(after: datetime, length_s: int) -> datetime:

@@ -69,8 +69,13 @@ def say_stream(state: StreamState, stream: Stream, at: datetime, zone: ZoneInfo)
             why = state.detail or ", ".join(seen) or "the node doesn't say why"
             return Saying(Mark.WARN, "blind", f"nothing measured in this window: {why}")
         case Condition.WAITING:
-            # How long its windows are shows with the first of them.
-            return Saying(Mark.WAIT, "waiting", f"first window due by {when(state.expected_at)}")
+            # How long its windows are shows with the first whole one.
+            return Saying(
+                Mark.WAIT,
+                "waiting",
+                f"no whole window yet: one of usual length closes at {when(state.expected_at)},"
+                f" the longest by {when(state.due_by)}",
+            )
         case Condition.CATCHING_UP:
             return Saying(
                 Mark.WAIT, "catching up", f"sending what it kept; has reached {when(state.since)}"

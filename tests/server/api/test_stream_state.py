@@ -92,12 +92,41 @@ def test_footfall_s_first_window_closes_at_the_next_quarter() -> None:
     state = stream_state(new, Stream.FOOTFALL, started + 2 * MINUTE)
     assert state.condition is Condition.WAITING
     assert state.expected_at == datetime(2026, 3, 1, 18, 15, tzinfo=UTC)
+    assert state.due_by == datetime(2026, 3, 1, 19, 2, tzinfo=UTC)
 
 
-def test_a_first_window_that_does_not_come_is_late() -> None:
+@pytest.mark.parametrize(
+    ("heard_s", "said"),
+    [(1860, Condition.WAITING), (3660, Condition.WAITING), (3661, Condition.LATE)],
+    ids=["an hour's window", "the grace", "after both"],
+)
+def test_a_first_window_is_late_when_the_longest_would_have_come(
+    heard_s: int, said: Condition
+) -> None:
     fresh = node(Stream.FOOTFALL, heard=AT)
-    ledger = {Stream.HEALTH: entry(Stream.HEALTH, AT, first_at=AT - 30 * MINUTE)}
-    assert condition(replace(fresh, ledger=ledger), Stream.FOOTFALL) is Condition.LATE
+    ledger = {Stream.HEALTH: entry(Stream.HEALTH, AT, first_at=AT - heard_s * SECOND)}
+    assert condition(replace(fresh, ledger=ledger), Stream.FOOTFALL) is said
+
+
+@pytest.mark.parametrize(
+    ("closed", "minutes", "said"),
+    [
+        ((18, 0), 16, Condition.OK),
+        ((18, 0), 17, Condition.WAITING),
+        ((18, 0), 61, Condition.WAITING),
+        ((18, 0), 62, Condition.LATE),
+        ((18, 15), 17, Condition.LATE),  # no hour's window ends here
+    ],
+)
+def test_after_a_window_cut_short_the_next_may_be_as_long_as_its_end_allows(
+    closed: tuple[int, int], minutes: int, said: Condition
+) -> None:
+    at = datetime(2026, 3, 1, *closed, tzinfo=UTC)
+    cut = record(at, dur_s=40, flags=flags_to_bits([Flag.PARTIAL]))
+    now = at + minutes * MINUTE
+    state = stream_state(node(Stream.FOOTFALL, cut, heard=now), Stream.FOOTFALL, now)
+    assert state.condition is said
+    assert (state.due_by is not None) == (said is Condition.WAITING)
 
 
 def test_a_node_that_was_never_heard_of_is_never_seen() -> None:

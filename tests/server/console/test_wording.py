@@ -93,10 +93,14 @@ def test_every_condition_has_words_and_a_mark(condition: Condition) -> None:
     assert (saying.mark is Mark.GOOD) == (condition is Condition.OK)
 
 
-def test_waiting_says_when_to_expect_the_first_window() -> None:
-    state = StreamState(Condition.WAITING, expected_at=AT + timedelta(minutes=15))
+def test_waiting_says_when_to_expect_a_window_and_when_at_the_latest() -> None:
+    state = StreamState(
+        Condition.WAITING, expected_at=AT + timedelta(minutes=15), due_by=AT + timedelta(minutes=62)
+    )
     saying = wording.say_stream(state, Stream.FOOTFALL, AT, MADRID)
-    assert saying.why == "first window due by 12:15"
+    assert saying.why == (
+        "no whole window yet: one of usual length closes at 12:15, the longest by 13:02"
+    )
 
 
 def test_blind_quotes_the_flag_or_the_sensor() -> None:
