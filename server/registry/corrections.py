@@ -36,7 +36,7 @@ def correct_clock(conn: psycopg.Connection, correction: ClockCorrection) -> Rele
     if still_held_n and not released_n:
         raise RegistryError(
             f"{still_held_n} records of {correction.node_id} would stay held: with"
-            f" {correction.offset_ms} ms added they are still ahead of their receipt, before the"
+            f" {correction.offset_ms} ms added they are still ahead of now, before the"
             " node was created, or sealed; check the offset and msl node show"
         )
     return Released(row, released_n, still_held_n)

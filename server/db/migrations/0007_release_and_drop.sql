@@ -14,7 +14,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
 $$;
 
 -- Move what correction `correction` makes believable; what it doesn't stays held: still ahead of
--- its receipt, before its node, or in a sealed range. Safe to repeat: records of that boot that
+-- now (not of its receipt: the server's own clock may have been wrong then), before its node, or in a sealed range. Safe to repeat: records of that boot that
 -- come in later are released by the worker. CLOCK_UNSYNCED goes, since the correction is the clock.
 CREATE FUNCTION release_held(correction integer, OUT released_n bigint, OUT still_held_n bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -41,7 +41,7 @@ BEGIN
                 WHERE o.origin_id = h.origin_id AND node.node_id = h.node_id
                   AND (h.node_id, h.spool, o.boot) = ($1, $2, $3) AND s.stream = $4
                   AND h.reason <> 'sealed' AND h.t + $5 >= s.before
-                  AND h.t + $5 <= h.received_at + interval '10 minutes'
+                  AND h.t + $5 <= now() + interval '10 minutes'
                   AND h.t + $5 + make_interval(secs => h.dur_s) >= node.created_at
                 RETURNING h.*
             ), stored AS (

@@ -111,7 +111,9 @@ def test_records_that_come_in_later_follow_by_themselves(
 
 
 @pytest.mark.parametrize(
-    "offset_ms", [3 * HOUR_MS, -24 * 365 * HOUR_MS], ids=["ahead of receipt", "before creation"]
+    "offset_ms",
+    [24 * 365 * 50 * HOUR_MS, -24 * 365 * HOUR_MS],
+    ids=["ahead of now", "before creation"],
 )
 def test_an_offset_that_releases_nothing_is_refused(
     db: psycopg.Connection, api: psycopg.Connection, offset_ms: int
@@ -127,6 +129,21 @@ def test_an_offset_that_releases_nothing_is_refused(
         correct_clock(api, wrong)
     assert rows(db, "clock_correction") == []
     assert len(rows(db, "held_light")) == 1
+
+
+def test_a_record_held_by_the_servers_own_slow_clock_is_released_as_it_is(
+    db: psycopg.Connection, api: psycopg.Connection
+) -> None:
+    hold(db, 1)
+    for stream in ("light", "footfall"):
+        db.execute(f"UPDATE held_{stream} SET received_at = %s", [BASE - timedelta(hours=1)])
+    right = ClockCorrection(
+        node_id=NODE, spool=SPOOL, boot=BOOT, offset_ms=0, reason="the server's clock was slow"
+    )
+    with changing(api, "ann"):
+        done = correct_clock(api, right)
+    assert (done.released_n, done.still_held_n) == (2, 0)
+    assert [row["t"] for row in rows(db, "light_raw")] == [BASE]
 
 
 def test_sealed_hours_take_nothing_in(
