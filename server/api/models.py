@@ -88,10 +88,11 @@ class LineValue(BaseModel):
     """Crossings of one line in one window; null when the node was blind."""
 
     line: str
-    a_to_b: float | None
-    b_to_a: float | None
-    raw_a_to_b: int | None
-    raw_b_to_a: int | None
+    unit: str = Field(default="1", description="UCUM-like, of all four: 1, crossings counted")
+    a_to_b: float | None = Field(description="corrected by the calibration that holds, if any")
+    b_to_a: float | None = Field(description="corrected by the calibration that holds, if any")
+    raw_a_to_b: int | None = Field(description="as the node sent it")
+    raw_b_to_a: int | None = Field(description="as the node sent it")
 
 
 class LatestStream(BaseModel):

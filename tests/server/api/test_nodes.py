@@ -128,8 +128,11 @@ def test_a_blind_window_has_nulls_and_says_blind(client: httpx.Client, pilot: Pi
     footfall = stream_of(client.get("/api/v1/nodes/lamp-01/latest").json(), "footfall")
     assert (footfall["condition"], footfall["valid_s"]) == ("blind", 0)
     assert footfall["lines"] == [
-        {"line": "north", "a_to_b": None, "b_to_a": None, "raw_a_to_b": None, "raw_b_to_a": None}
-    ]
+        {
+            "line": "north", "unit": "1", "a_to_b": None, "b_to_a": None, "raw_a_to_b": None,
+            "raw_b_to_a": None,
+        }
+    ]  # fmt: skip
     assert footfall["values"][0]["value"] is None
 
 
