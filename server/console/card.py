@@ -117,7 +117,7 @@ def _row(node: Node, stream: Stream, sketch: Sketch | None, at: datetime, zone: 
         measured_text=wording.clock(record.closes_at, at, zone) if record else "",
         coverage=_coverage(node, stream),
         notes=_notes(node, stream, record),
-        losses=_losses(node, stream),
+        losses=_losses(node, stream, at, zone),
         flags=tuple((f.value, MEANING[f]) for f in flags if f not in wording.QUIET_FLAGS),
         spark=sketch.spark if sketch else None,
         spark_words=sketch.words if sketch else "",
@@ -153,16 +153,20 @@ def _counted_over(record: LatestRecord) -> str:
     return f"in {whole}" if seen == whole else f"in {seen} seen of {whole}"
 
 
-def _losses(node: Node, stream: Stream) -> tuple[str, ...]:
-    """Records that are not in the numbers, and why."""
+def _losses(node: Node, stream: Stream, at: datetime, zone: ZoneInfo) -> tuple[str, ...]:
+    """Records that are not in the numbers, why, and of how long: all since the first batch.
+
+    What is held is held now, whenever it came.
+    """
     entry = node.ledger.get(stream)
     if entry is None:
         return ()
+    since = f" since {wording.clock(entry.first_at, at, zone)}"
     counts = {
-        "missing": entry.missing_n,
+        f"missing{since}": entry.missing_n,
         "held": entry.held_n,
-        "lost on the node": entry.lost_n,
-        "not legible": entry.rejected_n,
+        f"lost on the node{since}": entry.lost_n,
+        f"not legible{since}": entry.rejected_n,
     }
     return tuple(f"{wording.records(n)} {what}" for what, n in counts.items() if n)
 

@@ -161,6 +161,24 @@ def test_a_window_half_seen_says_what_its_count_is_of(client: httpx.Client, pilo
     assert "in 400 s seen of 15 min" in read(client).text
 
 
+def test_losses_say_since_when_they_are_counted(client: httpx.Client, pilot: Pilot) -> None:
+    now = datetime.now(UTC)
+    first = now - timedelta(days=400)
+    pilot.node("lamp-01")
+    pilot.ledger("lamp-01", Stream.LIGHT, "stored", 1, 5, at=first)
+    pilot.ledger("lamp-01", Stream.LIGHT, "lost", 6, 7, at=now)
+    pilot.ledger("lamp-01", Stream.LIGHT, "rejected", 8, 8, at=now)
+    pilot.ledger("lamp-01", Stream.LIGHT, "held", 9, 9, at=now)
+    pilot.ledger("lamp-01", Stream.LIGHT, "stored", 13, 13, at=now)
+    since = f"since {first.day} {first:%b %Y %H:%M}"
+    html = client.get("/").text
+    for words in (
+        f"3 records missing {since}", "1 record held", f"2 records lost on the node {since}",
+        f"1 record not legible {since}",
+    ):  # fmt: skip
+        assert f"<strong>{words}</strong>" in html, words
+
+
 def test_coverage_that_takes_too_long_reads_as_not_known(
     client: httpx.Client, pilot: Pilot, database: Database
 ) -> None:
