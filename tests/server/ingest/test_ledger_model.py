@@ -13,10 +13,18 @@ from contract.flags import Flag
 from contract.ids import new_spool_id
 from contract.records import LightRecord
 from contract.streams import Stream
+from server.ingest import ledger
 from server.ingest.inbound import LedgerKey, Message
 from tests.server.ingest.testlab import NODE, Lab, Wire
 
 pytestmark = pytest.mark.db
+
+
+@pytest.fixture(autouse=True)
+def any_number_of_spools(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every example is a spool of its own, on one node."""
+    monkeypatch.setattr(ledger, "MAX_SPOOLS_PER_NODE", 1_000_000)
+
 
 SEQ = st.integers(1, 30)
 
