@@ -16,7 +16,7 @@ class Metrics:
         )
         self.records = Counter(
             "msl_ingest_records",
-            "Records by what became of them: stored, duplicate, held, rejected",
+            "Records by what became of them: stored, duplicate, held, rejected, conflict",
             ["stream", "outcome"],
             registry=self.registry,
         )

@@ -58,6 +58,8 @@ def replay(conn: psycopg.Connection, dead_letter_id: int, *, max_rows: int) -> R
         done = store(conn, [part], dead_letter_max_rows=max_rows)
         if done.unknown:
             return Replay(refused=f"the registry doesn't know {part.node_id}")
+        if done.conflicts:
+            return Replay(refused=done.conflicts[0].reason)
         conn.execute(
             "UPDATE dead_letter SET replayed_at = now() WHERE dead_letter_id = %s",
             (dead_letter_id,),

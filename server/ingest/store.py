@@ -17,8 +17,9 @@ from contract.streams import Stream
 from server.ingest import dead_letter, ledger, origins, registry, tables, unsequenced
 from server.ingest.announce import announce
 from server.ingest.arrays import TextArray
+from server.ingest.conflict import conflicting, letters_of
 from server.ingest.hold import ACCEPTED, REASONS, hold_reasons
-from server.ingest.inbound import LedgerKey, Part, RecordsPart, StatusPart, WalkTestPart
+from server.ingest.inbound import LedgerKey, Letter, Part, RecordsPart, StatusPart, WalkTestPart
 from server.ingest.ledger import Claim, Delta
 from server.ingest.marks import append_marks
 from server.ingest.rows import Ints, Mask, Rows
@@ -34,13 +35,15 @@ class Stored:
     Attributes:
         complete_to: Highest `seq` up to which nothing is missing, of every line it touched: the
             end-to-end acknowledgement.
-        records: How many per stream and outcome: stored, duplicate, held, rejected.
+        records: How many per stream and outcome: stored, duplicate, held, rejected, conflict.
+        conflicts: Records whose `seq` another record has; they went to the dead letter.
         unknown: Messages of nodes that the registry doesn't know.
     """
 
     complete_to: dict[LedgerKey, int] = field(default_factory=dict)
     records: Counter[tuple[str, str]] = field(default_factory=Counter)
     unknown: int = 0
+    conflicts: list[Letter] = field(default_factory=list)
 
 
 def store(conn: psycopg.Connection, parts: Sequence[Part], *, dead_letter_max_rows: int) -> Stored:
@@ -63,12 +66,12 @@ def store(conn: psycopg.Connection, parts: Sequence[Part], *, dead_letter_max_ro
             [p for p in known if isinstance(p, WalkTestPart)],
             nodes,
         )
-        letters = [letter for part in known for letter in part.letters]
+        letters = [letter for part in known for letter in part.letters] + done.conflicts
         if letters:
             dead_letter.add(cur, letters, max_rows=dead_letter_max_rows)
         registry.count_unknown(cur, [p for p in parts if p.node_id not in nodes])
         announce(cur, touched)
-    for letter in letters:
+    for letter in letters[: len(letters) - len(done.conflicts)]:
         done.records[letter.stream.value if letter.stream else "other", "rejected"] += 1
     return done
 
@@ -98,7 +101,9 @@ def _store_records(
         _insert_held(cur, rows, held, own_origins, [REASONS[i] for i in reason[held].tolist()])
         append_marks(cur, rows, accepted)
         batch.note(stream, accepted, held)
-        _count(done, rows, accepted, held)
+        conflict = conflicting(cur, rows, ~new, sealed_ms[stream])
+        done.conflicts += letters_of(rows, conflict)
+        _count(done, rows, accepted, held, conflict)
         if accepted.any():
             touched[stream] = {batch.keys[k].node_id for k in set(rows.key[accepted].tolist())}
     registry.note_nonces(cur, parts)
@@ -238,8 +243,10 @@ def _insert_held(
         cur.execute(tables.INSERT_HELD_LINES, rows.line_arrays(held, reasons))
 
 
-def _count(done: Stored, rows: Rows, accepted: Mask, held: Mask) -> None:
-    stored_n, held_n = int(accepted.sum()), int(held.sum())
+def _count(done: Stored, rows: Rows, accepted: Mask, held: Mask, conflict: Mask) -> None:
+    stored_n, held_n, conflict_n = int(accepted.sum()), int(held.sum()), int(conflict.sum())
     done.records[rows.stream.value, "stored"] += stored_n
     done.records[rows.stream.value, "held"] += held_n
-    done.records[rows.stream.value, "duplicate"] += len(rows) - stored_n - held_n
+    done.records[rows.stream.value, "duplicate"] += len(rows) - stored_n - held_n - conflict_n
+    if conflict_n:
+        done.records[rows.stream.value, "conflict"] += conflict_n

@@ -158,6 +158,9 @@ class Writer:
         if len(group) == 1:
             self._park(group[0], error)
             return []
+        if not any(part.letters for part in group):  # conflicts, which only storing finds out
+            middle = len(group) // 2
+            return [group[middle:], group[:middle]]
         alone: list[Sequence[Part]] = [[part] for part in group if part.letters]
         others = [part for part in group if not part.letters]
         # Taken from the end: the others first, then each of the poisoned ones on its own.
