@@ -45,6 +45,10 @@ class Stopping(Exception):
     """Asked to stop while the database was away; what is unacknowledged will be sent again."""
 
 
+class Unforeseen(Exception):
+    """An exception that storing isn't known to raise."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """When a batch is full, and when the dead letter is."""
@@ -132,7 +136,7 @@ class Writer:
                 todo.extend(self._make_way(group, error))
             except LedgerFull as error:
                 todo.extend(self._without(group, error))
-            except psycopg.errors.QueryCanceled as error:
+            except (psycopg.errors.QueryCanceled, Unforeseen) as error:
                 self._metrics.bisections.inc()
                 if len(group) == 1:
                     self._refuse(group[0], error)
@@ -204,6 +208,7 @@ class Writer:
 
         Raises:
             psycopg.errors.QueryCanceled: It took too long, time and again.
+            Unforeseen: Something else went wrong; it is in the log.
         """
         backoff_s = BACKOFF_FIRST_S
         cancelled_n = 0
@@ -211,7 +216,7 @@ class Writer:
             started_s = time.perf_counter()
             try:
                 done = self._store_once(group)
-            except DATA_ERRORS:
+            except (*DATA_ERRORS, DeadLetterFull, LedgerFull):
                 raise
             except psycopg.Error as error:
                 self._metrics.failures.inc()
@@ -229,6 +234,15 @@ class Writer:
                     raise Stopping from error
                 backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
                 continue
+            except Exception as error:
+                # Our own mistake, met by some record. Ending here would be a crash at every start,
+                # for everybody; the connection may be in any state.
+                self._metrics.failures.inc()
+                log.exception("storing failed in a way that nobody foresaw; cutting the batch")
+                self._disconnect()
+                if self._stop.wait(BACKOFF_FIRST_S):
+                    raise Stopping from error
+                raise Unforeseen(f"{type(error).__name__}: {error}") from error
             self._metrics.commit_s.observe(time.perf_counter() - started_s)
             return done
 
@@ -275,8 +289,12 @@ class Writer:
         self._parked_tried_s = time.monotonic()
         parked, self._parked = self._parked, []
         self._metrics.parked.set(0)
+        # Pieces of one message together: it is acknowledged when all of them are in.
+        pieces: dict[int, list[Part]] = {}
         for part in filter(lambda p: self._receiver.is_current(p.message), parked):
-            self._store_all([part])
+            pieces.setdefault(id(part.message), []).append(part)
+        for group in pieces.values():
+            self._store_all(group)
 
     def _disconnect(self) -> None:
         if self._conn is not None:

@@ -17,10 +17,10 @@ from contract.streams import Stream
 from server.ingest import store as store_module
 from server.ingest import writer as writer_module
 from server.ingest.connection import open_connection
-from server.ingest.inbound import Message
+from server.ingest.inbound import Message, Part
 from server.ingest.metrics import Metrics
 from server.ingest.writer import Limits, Writer
-from tests.server.ingest.testlab import NODE, SPOOL, Lab, Wire
+from tests.server.ingest.testlab import NODE, SPOOL, Lab, Wire, parts_of
 
 pytestmark = pytest.mark.db
 
@@ -284,3 +284,40 @@ def test_a_record_that_becomes_a_letter_keeps_its_json(lab: Lab, wire: Wire) -> 
         eventually(lambda: bool(receiver.acked))
     payload = json.loads(lab.one("SELECT payload FROM dead_letter"))
     assert (payload["seq"], payload["lux_p50"]) == (7, 5.0)
+
+
+def test_two_parked_pieces_of_a_message_are_acknowledged_once_and_together(
+    lab: Lab, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "PARKED_RETRY_S", 0.0)
+    receiver = HandReceiver()
+    parts = parts_of(wire.lights(4, 5))
+    halves = list(parts[0].halves())  # type: ignore[attr-defined]
+    writer = Writer(
+        receiver, lambda: open_connection(lab.dsn), LIMITS, Metrics(), threading.Event()
+    )
+    for half in halves:
+        writer._park(half, ValueError("no room"))
+    writer._retry_parked()
+    writer._disconnect()
+    assert receiver.acked.count(halves[0].message.mid) == 1
+
+
+def test_an_exception_that_nobody_foresaw_costs_one_message_and_not_the_loop(
+    lab: Lab, wire: Wire, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = wire.lights(1, spool="bbbbbbbb")
+
+    def store(conn: psycopg.Connection, parts: list[Part], **limits: int) -> object:
+        if any(part.message is odd for part in parts):
+            raise KeyError("spool")
+        return store_module.store(conn, parts, **limits)
+
+    monkeypatch.setattr(writer_module, "store", store)
+    receiver = HandReceiver()
+    receiver.queue.extend([wire.lights(1), odd, wire.lights(2)])
+    with running(lab, receiver) as metrics:
+        eventually(lambda: receiver.last_ack == 2)
+        eventually(lambda: counted(metrics, "msl_ingest_refused_messages_total") == 1)
+    assert {ack.spool for _, ack in receiver.published} == {SPOOL}
+    assert "KeyError" in caplog.text
