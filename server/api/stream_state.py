@@ -165,7 +165,8 @@ def _first_window(known: StreamState, node: Node, stream: Stream, at: datetime) 
 def _still_open(known: StreamState, due_by: datetime, at: datetime) -> StreamState:
     """Waiting while the longest window that there can be is open, late after it."""
     if at > due_by + GRACE:
-        return replace(known, condition=Condition.LATE)
+        expected_at = max(known.expected_at or due_by, due_by)
+        return replace(known, condition=Condition.LATE, expected_at=expected_at)
     return replace(known, condition=Condition.WAITING, due_by=due_by)
 
 

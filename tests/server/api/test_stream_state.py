@@ -108,6 +108,13 @@ def test_a_first_window_is_late_when_the_longest_would_have_come(
     assert condition(replace(fresh, ledger=ledger), Stream.FOOTFALL) is said
 
 
+def test_a_late_first_window_was_due_when_the_longest_was() -> None:
+    started = AT - 90 * MINUTE
+    ledger = {Stream.HEALTH: entry(Stream.HEALTH, AT, first_at=started)}
+    state = stream_state(replace(node(heard=AT), ledger=ledger), Stream.FOOTFALL, AT)
+    assert (state.condition, state.expected_at) == (Condition.LATE, started + 60 * MINUTE)
+
+
 @pytest.mark.parametrize(
     ("closed", "minutes", "said"),
     [
