@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from contract import topics
 from contract.batch import Batch, BatchRange, Reject, decode_batch
 from contract.errors import DecodeError
-from contract.messages import decode_status, decode_walktest
+from contract.limits import MAX_AHEAD_S, WALK_TEST_GRAIN_S, WALK_TEST_MAX_S
+from contract.messages import WalkTestCounts, decode_status, decode_walktest
 from contract.streams import Stream
 from server.ingest.inbound import (
     LedgerKey,
@@ -64,7 +65,24 @@ def _decode(topic: _Topic, message: Message) -> Part:
         status = decode_status(message.payload)
         return StatusPart(message=message, node_id=topic.node_id, status=status)
     counts = decode_walktest(message.payload)
+    reason = _beyond_a_walk_test(counts, message.received_ms)
+    if reason is not None:
+        # Not even in the dead letter: that is kept for longer than a day.
+        return _unreadable(topic, message, reason, payload=b"")
     return WalkTestPart(message=message, node_id=topic.node_id, counts=counts)
+
+
+def _beyond_a_walk_test(counts: WalkTestCounts, received_ms: int) -> str | None:
+    """Why `counts` would follow single people, or can't come from a test going on now."""
+    if not WALK_TEST_GRAIN_S <= counts.dur_s <= WALK_TEST_MAX_S:
+        return (
+            f"walk test's dur_s is {counts.dur_s}, not {WALK_TEST_GRAIN_S} to {WALK_TEST_MAX_S};"
+            " its counts are not kept"
+        )
+    age_s = (received_ms - counts.t) / 1000
+    if not -MAX_AHEAD_S <= age_s <= WALK_TEST_MAX_S + MAX_AHEAD_S:
+        return f"walk test's t is {age_s:.0f} s before its receipt; its counts are not kept"
+    return None
 
 
 def _records(node_id: str, message: Message, batch: Batch) -> RecordsPart:
@@ -137,10 +155,10 @@ def _reject_letter(part: RecordsPart, reject: Reject, run: tuple[int, int] | Non
     )
 
 
-def _unreadable(topic: _Topic, message: Message, reason: str) -> Part:
+def _unreadable(topic: _Topic, message: Message, reason: str, payload: bytes | None = None) -> Part:
     letter = Letter(
         topic=message.topic,
-        payload=message.payload,
+        payload=message.payload if payload is None else payload,
         reason=reason,
         received_ms=message.received_ms,
         node_id=topic.node_id,

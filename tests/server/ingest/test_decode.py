@@ -19,7 +19,7 @@ from server.ingest.inbound import (
     StatusPart,
     WalkTestPart,
 )
-from tests.server.ingest.testlab import BOOT, NODE, SPOOL, Wire
+from tests.server.ingest.testlab import BOOT, NODE, NOW_MS, SPOOL, Wire
 
 
 def decoded(message: Message) -> RecordsPart:
@@ -113,7 +113,7 @@ def test_status_and_walk_test_are_told_apart(wire: Wire) -> None:
         BOOT.encode(),
         SPOOL.encode(),
     )
-    walk = b'{"v":1,"t":%d,"dur_s":10,"lines":[]}' % wire.t(1)
+    walk = b'{"v":1,"t":%d,"dur_s":10,"lines":[]}' % NOW_MS
 
     found = decode_message(wire.raw(status, topics.STATUS))
     assert isinstance(found, StatusPart)

@@ -252,12 +252,35 @@ def test_walk_tests_count_only_while_somebody_works_on_the_node(
 ) -> None:
     lab.admin.execute("UPDATE node SET state = %s::node_state", (state,))
     lines = [{"line": name, "a_to_b": 1, "b_to_a": None} for name in ("gate", "path")]
-    payload = msgspec.json.encode({"v": 1, "t": wire.t(1), "dur_s": 10, "lines": lines})
+    payload = msgspec.json.encode({"v": 1, "t": NOW_MS, "dur_s": 10, "lines": lines})
 
     lab.store(wire.raw(payload, topics.WALKTEST))
     lab.store(wire.raw(payload, topics.WALKTEST))
 
     assert lab.one("SELECT count(*) FROM walk_test") == stored_n
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"dur_s": 9}, "dur_s is 9.0"),
+        ({"dur_s": 901}, "dur_s is 901.0"),
+        ({"t": NOW_MS - 1_501_000}, "1501 s before its receipt"),
+        ({"t": NOW_MS + 601_000}, "-601 s before its receipt"),
+    ],
+    ids=["too fine", "too long", "old", "ahead"],
+)
+def test_a_walk_test_beyond_its_limits_is_refused_and_its_counts_not_kept(
+    lab: Lab, wire: Wire, changed: dict[str, int], reason: str
+) -> None:
+    lab.admin.execute("UPDATE node SET state = 'installed'")
+    lines = [{"line": "gate", "a_to_b": 1, "b_to_a": None}]
+    counts = {"v": 1, "t": NOW_MS, "dur_s": 10, "lines": lines} | changed
+    lab.store(wire.raw(msgspec.json.encode(counts), topics.WALKTEST))
+    assert lab.one("SELECT count(*) FROM walk_test") == 0
+    ((payload, said),) = lab.rows("SELECT payload, reason FROM dead_letter")
+    assert bytes(payload) == b""
+    assert reason in said
 
 
 def test_a_nonce_comes_back_out_of_the_database(lab: Lab, wire: Wire) -> None:
