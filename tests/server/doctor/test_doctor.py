@@ -151,7 +151,7 @@ def test_a_database_that_was_never_prepared(platform: Platform, empty_database: 
 @pytest.mark.parametrize(
     ("change", "said", "act"),
     [
-        ("DELETE FROM migration WHERE number = 10", "1 to apply, from 0010_", "msl migrate"),
+        ("DELETE FROM migration WHERE number = 11", "1 to apply, from 0011_", "msl migrate"),
         (
             "INSERT INTO migration VALUES (9999, '9999_later.sql', '')",
             "the database has 9999_later.sql",

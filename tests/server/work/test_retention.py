@@ -118,6 +118,34 @@ def test_walk_tests_are_kept_a_day(db: psycopg.Connection, worker: psycopg.Conne
     assert db.execute("SELECT line FROM walk_test").fetchall() == [("new",)]
 
 
+def test_births_and_wills_go_after_400_days_but_for_the_newest(
+    db: psycopg.Connection, worker: psycopg.Connection
+) -> None:
+    for node, days in (("lamp-01", 402), ("lamp-01", 401), ("lamp-02", 401), ("lamp-02", 399)):
+        db.execute(
+            "INSERT INTO node_status (received_at, node_id, state, boot, rev, spool)"
+            " VALUES (%s, %s, 'online', '0', '1', 'aaaaaaaa')",
+            [LATER - timedelta(days=days), node],
+        )
+    retain(worker, {}, LATER)
+    kept = db.execute("SELECT node_id, received_at FROM node_status ORDER BY 1").fetchall()
+    assert kept == [
+        ("lamp-01", LATER - timedelta(days=401)),
+        ("lamp-02", LATER - timedelta(days=399)),
+    ]
+
+
+def test_nonces_are_kept_30_days(db: psycopg.Connection, worker: psycopg.Connection) -> None:
+    for nonce, days in (("old", 31), ("new", 29)):
+        db.execute(
+            "INSERT INTO batch_nonce (node_id, stream, nonce, received_at)"
+            " VALUES (%s, 'light', %s, %s)",
+            [NODE, nonce, LATER - timedelta(days=days)],
+        )
+    retain(worker, {}, LATER)
+    assert db.execute("SELECT nonce FROM batch_nonce").fetchall() == [("new",)]
+
+
 def test_the_oldest_mark_bounds_what_is_dropped(
     db: psycopg.Connection, worker: psycopg.Connection
 ) -> None:
