@@ -18,7 +18,9 @@ from provisioning.localstack.errors import NoSandbox
 from provisioning.localstack.packages import Packages
 from provisioning.localstack.progress import Say
 
-_PROBE = ("--ro-bind", "/", "/", "--", "true")
+# What every server needs. In a container that masks parts of /proc, a user namespace may exist and
+# still not mount a /proc of its own.
+_PROBE = ("--unshare-pid", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--", "true")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +102,7 @@ def has_user_namespaces(bwrap: str) -> bool:
     if refused is None:
         return True
     if os.geteuid() == 0:
-        refused = _refusal([bwrap, "--unshare-pid", *_PROBE])
+        refused = _refusal([bwrap, *_PROBE])
         if refused is None:
             return False
     raise NoSandbox(
