@@ -64,6 +64,7 @@ def _checks(values: Settings) -> dict[str, Check]:
         "held": intake.check_held,
         "dead letters": lambda conn: intake.check_dead_letters(conn, values),
         "unknown nodes": intake.check_unknown,
+        "refused nodes": intake.check_refused,
         "clock": machine.check_database_clock,
     }
 

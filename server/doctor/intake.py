@@ -109,8 +109,22 @@ def check_unknown(conn: psycopg.Connection) -> Finding:
     )
 
 
+def check_refused(conn: psycopg.Connection) -> Finding:
+    """Nodes whose batches ingest turned away within the day; their spools hold the records."""
+    row = conn.execute(
+        "SELECT node_id, reason, count(*) OVER () FROM refused_node"
+        " WHERE last_at > now() - interval '1 day' ORDER BY last_at DESC LIMIT 1"
+    ).fetchone()
+    if row is None:
+        return ok("refused nodes", "none")
+    node_id, reason, nodes_n = row
+    said = f"{nodes_n} today, {node_id}: {reason}"
+    return warn("refused nodes", said, f"msl node show {node_id}")
+
+
 NEED_DATABASE = (
     "migrations", "rollups", "ingest", "gaps", "held", "dead letters", "unknown nodes",
+    "refused nodes",
 )  # fmt: skip
 
 

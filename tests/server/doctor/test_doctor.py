@@ -246,6 +246,16 @@ def test_nodes_that_nobody_registered(platform: Platform) -> None:
     assert found.detail == "1 send and are not registered: lamp-77"
 
 
+def test_a_node_that_is_turned_away_is_named_for_a_day(platform: Platform) -> None:
+    platform.admin.execute(
+        "INSERT INTO refused_node (node_id, reason) VALUES ('lamp-01', 'ledger is full')"
+    )
+    found = platform.of("refused nodes")
+    assert (found.state, found.detail) == (WARN, "1 today, lamp-01: ledger is full")
+    platform.admin.execute("UPDATE refused_node SET last_at = now() - interval '25 hours'")
+    assert platform.of("refused nodes").state is OK
+
+
 # This machine
 
 
