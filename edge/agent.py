@@ -200,13 +200,17 @@ class Agent:
             self._stopping.wait(FAST_FLUSH_S)
 
     def _turn(self) -> None:
-        now_s = self._clock.boot_s()
-        self._health.add(Piece(self._health_seen_s, now_s - self._health_seen_s, None))
-        self._health_seen_s = now_s
+        self._see_health()
         while not self._new_configs.empty():
             self._apply(self._new_configs.get())
         self._on_site.turn(self.states)
         self._flush()
+
+    def _see_health(self) -> None:
+        """Let the health window take the time since it was last looked at."""
+        now_s = self._clock.boot_s()
+        self._health.add(Piece(self._health_seen_s, now_s - self._health_seen_s, None))
+        self._health_seen_s = now_s
 
     def _note(self, key: str, value: str) -> None:
         """Remember something for the next start; a full disk only costs that."""
@@ -234,6 +238,7 @@ class Agent:
             worker.stop()
         for worker in self._workers.values():
             worker.join()
+        self._see_health()  # inputs may end before the first turn
         self._health.close()
         self._flush()
 

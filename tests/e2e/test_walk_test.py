@@ -123,7 +123,9 @@ def test_a_command_begins_it_counts_arrive_and_a_command_ends_it(
         "SELECT body->>'started', body->>'by' FROM event_raw WHERE kind = 'walk_test' ORDER BY seq"
     )
     assert began == [("true", "command"), ("false", "command")]
-    # The window that it fell into says that somebody worked there, and counts nobody.
-    (window,) = read_recent(config.parent / "state" / "recent.json")
-    assert (window.valid_s, window.lines[0].a_to_b) == (0.0, None)
-    assert "MAINTENANCE" in window.flags
+    # The windows that it fell into say that somebody worked there, and count nobody. There are two
+    # of them when the clock passed a multiple of the window's length meanwhile.
+    windows = read_recent(config.parent / "state" / "recent.json")
+    worked = [window for window in windows if "MAINTENANCE" in window.flags]
+    assert worked
+    assert {(window.valid_s, window.lines[0].a_to_b) for window in worked} == {(0.0, None)}
