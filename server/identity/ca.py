@@ -1,4 +1,7 @@
-"""A small certificate authority: one root, and certificates for nodes, processes and servers.
+"""A small certificate authority: a root, an issuing one below it, and whom they vouch for.
+
+The root is kept offline and signs issuing authorities; those sign nodes, processes and servers, and
+can be replaced without touching a node, because nodes pin the root.
 
 The broker takes a client certificate's common name as user name and as client id, so this file
 decides who anybody can be: names are the contract's, and the prefix `srv-` is given only to
@@ -24,6 +27,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from contract.ids import NODE_ID_PATTERN, is_node_id, is_server_id
 
 ROOT_LIFE = dt.timedelta(days=3650)
+ISSUING_LIFE = dt.timedelta(days=730)
 # Nodes renew from two thirds of this on.
 CERTIFICATE_LIFE = dt.timedelta(days=90)
 # A node without a clock battery starts late; a server whose clock is a little ahead must not
@@ -102,13 +106,27 @@ def load(files: CredentialFiles) -> Credential:
 
 
 def create_root(common_name: str, *, now: dt.datetime | None = None) -> Credential:
-    """A new self-signed authority that may issue certificates but no further authorities."""
+    """A new self-signed root that may sign issuing authorities, and they no further ones."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(common_name)
     builder = _builder(name, name, key.public_key(), now, ROOT_LIFE)
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
     builder = builder.add_extension(_key_usage(signs_certificates=True), critical=True)
     return Credential(certificate=builder.sign(key, hashes.SHA256()), key=key)
+
+
+def create_issuing(
+    root: Credential, common_name: str, *, now: dt.datetime | None = None
+) -> Credential:
+    """An authority below `root` that signs nodes, processes and servers, and no authorities."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    life = _life_under(root, ISSUING_LIFE, now)
+    builder = _builder(_name(common_name), root.certificate.subject, key.public_key(), now, life)
+    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(root.key.public_key())
+    builder = builder.add_extension(authority, critical=False)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    builder = builder.add_extension(_key_usage(signs_certificates=True), critical=True)
+    return Credential(certificate=builder.sign(root.key, hashes.SHA256()), key=key)
 
 
 def issue_node(ca: Credential, node_id: str, *, now: dt.datetime | None = None) -> Credential:
@@ -117,11 +135,24 @@ def issue_node(ca: Credential, node_id: str, *, now: dt.datetime | None = None) 
     Raises:
         IdentityError: `node_id` isn't a node's name (`srv-` names belong to server processes).
     """
-    if not is_node_id(node_id):
-        raise IdentityError(
-            f"{node_id!r} can't name a node: {NODE_ID_PATTERN} without the prefix srv-"
-        )
+    _check_node_id(node_id)
     return _issue(ca, node_id, usage=ExtendedKeyUsageOID.CLIENT_AUTH, now=now)
+
+
+def sign_node(
+    ca: Credential,
+    node_id: str,
+    public_key: ec.EllipticCurvePublicKey,
+    *,
+    now: dt.datetime | None = None,
+) -> x509.Certificate:
+    """A node's client certificate for a key that was born on the node.
+
+    Raises:
+        IdentityError: `node_id` isn't a node's name.
+    """
+    _check_node_id(node_id)
+    return _certificate(ca, node_id, public_key, usage=ExtendedKeyUsageOID.CLIENT_AUTH, now=now)
 
 
 def issue_process(ca: Credential, name: str, *, now: dt.datetime | None = None) -> Credential:
@@ -153,6 +184,13 @@ def issue_server(
     return _issue(ca, common_name, usage=ExtendedKeyUsageOID.SERVER_AUTH, names=names, now=now)
 
 
+def _check_node_id(node_id: str) -> None:
+    if not is_node_id(node_id):
+        raise IdentityError(
+            f"{node_id!r} can't name a node: {NODE_ID_PATTERN} without the prefix srv-"
+        )
+
+
 def _issue(
     ca: Credential,
     common_name: str,
@@ -162,9 +200,21 @@ def _issue(
     now: dt.datetime | None,
 ) -> Credential:
     key = ec.generate_private_key(ec.SECP256R1())
-    builder = _builder(
-        _name(common_name), ca.certificate.subject, key.public_key(), now, CERTIFICATE_LIFE
-    )
+    certificate = _certificate(ca, common_name, key.public_key(), usage=usage, names=names, now=now)
+    return Credential(certificate=certificate, key=key)
+
+
+def _certificate(
+    ca: Credential,
+    common_name: str,
+    public_key: ec.EllipticCurvePublicKey,
+    *,
+    usage: x509.ObjectIdentifier,
+    names: x509.SubjectAlternativeName | None = None,
+    now: dt.datetime | None,
+) -> x509.Certificate:
+    life = _life_under(ca, CERTIFICATE_LIFE, now)
+    builder = _builder(_name(common_name), ca.certificate.subject, public_key, now, life)
     authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.key.public_key())
     builder = builder.add_extension(authority, critical=False)
     builder = builder.add_extension(
@@ -174,7 +224,16 @@ def _issue(
     builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     if names is not None:
         builder = builder.add_extension(names, critical=False)
-    return Credential(certificate=builder.sign(ca.key, hashes.SHA256()), key=key)
+    return builder.sign(ca.key, hashes.SHA256())
+
+
+def _life_under(ca: Credential, life: dt.timedelta, now: dt.datetime | None) -> dt.timedelta:
+    """`life`, or what is left of the authority's own: nothing outlives who vouches for it."""
+    ends = ca.certificate.not_valid_after_utc
+    left = ends - (now or dt.datetime.now(dt.UTC))
+    if left <= dt.timedelta(0):
+        raise IdentityError(f"authority {ca.common_name!r} ended {ends:%Y-%m-%d}; make a new one")
+    return min(life, left)
 
 
 def _builder(
