@@ -85,6 +85,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = None
     serve_metrics_port: Annotated[_Port, _help("port of the API's metrics, on metrics_host")] = 9103
 
+    # Identity of nodes
+    issuing_cert_file: Annotated[
+        str | None, _help("authority that signs nodes' certificates; the worker's alone")
+    ] = None
+    issuing_key_file: Annotated[str | None, _help("and its private key")] = None
+    crl_file: Annotated[
+        str | None, _help("where the worker writes the list of revoked certificates")
+    ] = None
+    enrol_host: Annotated[str, _help("address on which nodes ask for certificates")] = "0.0.0.0"
+    enrol_port: Annotated[_Port, _help("and its TLS port")] = 8444
+    enrol_cert_file: Annotated[str | None, _help("server certificate of that port")] = None
+    enrol_key_file: Annotated[str | None, _help("and its private key")] = None
+
     # Worker
     work_every_s: Annotated[
         float,

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from contract.ids import NODE_ID_PATTERN, is_node_id, is_server_id
+from server.errors import MslError
 
 ROOT_LIFE = dt.timedelta(days=3650)
 ISSUING_LIFE = dt.timedelta(days=730)
@@ -38,7 +39,7 @@ _FOLDER_MODE = 0o700
 _KEY_MODE = 0o600
 
 
-class IdentityError(Exception):
+class IdentityError(MslError):
     """A certificate was asked for that this authority doesn't give."""
 
 
@@ -78,13 +79,12 @@ class CredentialFiles:
     key: Path
 
 
-def write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> Path:
-    """Write a private key as unencrypted PKCS #8 PEM that only its owner may read."""
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
+def write_key(path: Path, key: ec.EllipticCurvePrivateKey, passphrase: str | None = None) -> Path:
+    """Write a private key as PKCS #8 PEM (0600), locked with the passphrase if there is one."""
+    lock: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if passphrase is not None:
+        lock = serialization.BestAvailableEncryption(passphrase.encode())
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock)
     _write(path, pem, mode=_KEY_MODE)
     return path
 

@@ -2,9 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 
+from server.identity.ca import CredentialFiles
+from server.identity.ca import load as load_credential
+from server.identity.signing import keep_crl, sign_approved
 from server.settings import Settings
 from server.work.release import release_corrected
 from server.work.retention import retain
@@ -29,6 +33,23 @@ class Task:
     on_wake: bool = False
 
 
+def _identity(settings: Settings) -> Sequence[Task]:
+    """Signing and the revocation list, where this worker has the issuing key."""
+    if settings.issuing_cert_file is None or settings.issuing_key_file is None:
+        return ()
+    authority = load_credential(
+        CredentialFiles(
+            certificate=Path(settings.issuing_cert_file), key=Path(settings.issuing_key_file)
+        )
+    )
+    every_s = settings.work_every_s
+    sign = Task("sign", every_s, lambda conn: sign_approved(conn, authority), on_wake=True)
+    if settings.crl_file is None:
+        return (sign,)
+    crl_file = Path(settings.crl_file)
+    return sign, Task("crl", every_s, lambda c: keep_crl(c, authority, crl_file), on_wake=True)
+
+
 def tasks(settings: Settings) -> Sequence[Task]:
     """All tasks, in the order in which they run when several are due."""
     keep_days = {
@@ -39,6 +60,7 @@ def tasks(settings: Settings) -> Sequence[Task]:
         "event": settings.retention_event_days,
     }
     return (
+        *_identity(settings),
         Task("release", settings.work_every_s, release_corrected, on_wake=True),
         Task(
             "rollup",
