@@ -214,6 +214,14 @@ def export(context: typer.Context) -> None:
     pass_on(command, context)
 
 
+@app.command(context_settings=PASSED_ON, add_help_option=False)
+def enrol(context: typer.Context) -> None:
+    """Get or renew this node's certificate (msl-node enrol --help)."""
+    from edge.enrol_command import enrol as command
+
+    pass_on(command, context)
+
+
 @app.command(name="privacy-check", context_settings=PASSED_ON, add_help_option=False)
 def privacy_check(context: typer.Context) -> None:
     """Try every way out of the process that sees pictures (msl-node privacy-check --help)."""

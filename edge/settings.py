@@ -41,6 +41,7 @@ TABLE: tuple[Setting, ...] = (
     Setting("broker.ca_file", "", "path", "whom to trust; empty: no TLS, for a bench only"),
     Setting("broker.cert_file", "", "path", "this node's certificate; its CN is node_id"),
     Setting("broker.key_file", "", "path", "its private key"),
+    Setting("enrol.url", "", "", "where certificates come from, as https://HOST:8444"),
     Setting("spool.limit_bytes", 256 * 2**20, "bytes", "size at which the oldest records go"),
     Setting("uplink.ack_timeout_s", 20.0, "s", "wait for the server's acknowledgement"),
     Setting("uplink.backoff_max_s", 120.0, "s", "longest wait before sending again"),
