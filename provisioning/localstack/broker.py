@@ -18,11 +18,15 @@ _STOP_TIMEOUT_S = 10
 
 @dataclass(frozen=True, kw_only=True)
 class BrokerTls:
-    """The broker's certificates: whom it trusts, and what it shows. Made by the caller."""
+    """The broker's certificates: whom it trusts, and what it shows. Made by the caller.
+
+    `crl_file` lists certificates that are revoked; the broker reads it at its start.
+    """
 
     ca_file: Path
     cert_file: Path
     key_file: Path
+    crl_file: Path | None = None
 
 
 @dataclass(kw_only=True)
@@ -83,6 +87,7 @@ class Broker:
             cert_file=self._own_copy(self.tls.cert_file, "server.pem"),
             key_file=self._own_copy(self.tls.key_file, "server.key"),
             acl_file=self.folder / "acl",
+            crl_file=self.tls.crl_file and self._own_copy(self.tls.crl_file, "crl.pem"),
             persistence_dir=self.folder / "persistence" if self.persistence else None,
         )
         if settings.persistence_dir is not None:

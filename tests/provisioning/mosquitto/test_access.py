@@ -120,19 +120,19 @@ def test_a_name_that_is_a_topic_filter_opens_nothing(
 
 
 def test_no_certificate_no_connection(broker: Broker) -> None:
-    _assert_turned_away(Session(broker, None, "lamp-01"))
+    assert_turned_away(Session(broker, None, "lamp-01"))
 
 
 def test_another_authoritys_certificate_is_refused(broker: Broker, tmp_path: Path) -> None:
     stranger = ca.issue_node(ca.create_root("somebody else"), "lamp-01").save(tmp_path)
-    _assert_turned_away(Session(broker, stranger, "lamp-01"))
+    assert_turned_away(Session(broker, stranger, "lamp-01"))
 
 
 def test_an_expired_certificate_is_refused(
     broker: Broker, authority: Credential, tmp_path: Path
 ) -> None:
     long_ago = authority.certificate.not_valid_before_utc - 2 * ca.CERTIFICATE_LIFE
-    _assert_turned_away(
+    assert_turned_away(
         Session(broker, ca.issue_node(authority, "lamp-01", now=long_ago).save(tmp_path), "lamp-01")
     )
 
@@ -142,7 +142,7 @@ def test_a_servers_certificate_is_no_client(
 ) -> None:
     # Else whoever holds the web server's key could speak as a node of that name.
     files = ca.issue_server(authority, "lamp-01").save(tmp_path)
-    _assert_turned_away(Session(broker, files, "lamp-01"))
+    assert_turned_away(Session(broker, files, "lamp-01"))
 
 
 def test_plain_tcp_is_not_served(broker: Broker) -> None:
@@ -190,7 +190,7 @@ def test_a_retained_message_is_not_taken(open_session: Open) -> None:
     assert str(node.ended.get(timeout=5)) == "Retain not supported"
 
 
-def _assert_turned_away(session: Session) -> None:
+def assert_turned_away(session: Session) -> None:
     """The TLS handshake fails or, since TLS 1.3 tells the client later, the link is cut."""
     try:
         session.client.connect("127.0.0.1", session.port)
