@@ -117,7 +117,8 @@ def _limits() -> str:
         ["window", f"up to {limits.MAX_WINDOW_S} s, dividing a day"],
         [
             "footfall window",
-            f"at least {limits.MIN_FOOTFALL_WINDOW_S} s, shorter only as `PARTIAL`",
+            f"at least {limits.MIN_FOOTFALL_WINDOW_S} s, shorter only as `PARTIAL`; of two short"
+            " ones with counts within that time the second is held",
         ],
         ["walk test", f"{limits.WALK_TEST_MAX_S} s in counts of {limits.WALK_TEST_GRAIN_S} s"],
         ["wait for a synchronised clock", f"{limits.CLOCK_WAIT_S} s, then `CLOCK_UNSYNCED`"],

@@ -43,6 +43,7 @@ HELD_WHY = {
     "before_creation": "its clock is from before the node was created",
     "clock_unsynced": "its clock was never synchronised",
     "sealed": "it is older than what is kept",
+    "short": "its counts are of less than 5 minutes, one after the other",
 }
 BLIND_WHY = {
     Flag.DARK: "too dark to count",

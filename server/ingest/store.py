@@ -24,6 +24,7 @@ from server.ingest.ledger import Claim, Delta
 from server.ingest.marks import append_marks
 from server.ingest.rows import Ints, Mask, Rows
 from server.ingest.seq_ranges import Run
+from server.ingest.short_windows import too_close
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ def _store_records(
     touched: dict[Stream, set[str]] = {}
     for stream, rows in batch.rows.items():
         new = batch.first[stream] & ~rows.already_in(known)
-        reason = hold_reasons(rows, created_ms, sealed_ms[stream])
+        reason = hold_reasons(rows, created_ms, sealed_ms[stream], too_close(cur, rows, new))
         accepted, held = new & (reason == ACCEPTED), new & (reason != ACCEPTED)
         own_origins = np.array([origin_ids[origins.origin_of(p)] for p in rows.parts], np.int64)
         _insert(cur, rows, accepted, own_origins)

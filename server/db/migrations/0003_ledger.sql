@@ -62,7 +62,8 @@ BEGIN
     FOREACH stream IN ARRAY ARRAY['light', 'noise', 'footfall', 'footfall_line', 'health', 'event']
     LOOP
         EXECUTE format('CREATE TABLE held_%s (LIKE %s_raw, reason text NOT NULL
-            CHECK (reason IN (''ahead'', ''before_creation'', ''clock_unsynced'', ''sealed'')))',
+            CHECK (reason IN (''ahead'', ''before_creation'', ''clock_unsynced'', ''sealed'',
+                              ''short'')))',
             stream, stream);
         EXECUTE format('CREATE UNIQUE INDEX ON held_%s (node_id, spool, seq %s)', stream,
             CASE WHEN stream = 'footfall_line' THEN ', line' ELSE '' END);

@@ -28,6 +28,8 @@ BEGIN
         END LOOP;
     END LOOP;
 END $$;
+-- And whether short counts stand beside others.
+GRANT SELECT (dur_s, valid_s) ON footfall_raw TO msl_ingest;
 
 -- The API and the registry's commands: read all, change the registry, never a measurement.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO msl_api, msl_worker;

@@ -40,7 +40,7 @@ BEGIN
                 DELETE FROM %1$I AS h USING origin AS o, node, rollup_seal AS s
                 WHERE o.origin_id = h.origin_id AND node.node_id = h.node_id
                   AND (h.node_id, h.spool, o.boot) = ($1, $2, $3) AND s.stream = $4
-                  AND h.reason <> 'sealed' AND h.t + $5 >= s.before
+                  AND h.reason NOT IN ('sealed', 'short') AND h.t + $5 >= s.before
                   AND h.t + $5 <= now() + interval '10 minutes'
                   AND h.t + $5 + make_interval(secs => h.dur_s) >= node.created_at
                 RETURNING h.*
