@@ -25,6 +25,8 @@ CATCHING_UP = timedelta(seconds=120)
 SPOOL = "spool"
 # A sensor that is starting has no fault yet.
 WELL = frozenset({"ok", "starting"})
+# Flags that say by themselves why nothing was measured.
+BLINDING = frozenset({Flag.DARK, Flag.OCCLUDED, Flag.LOW_FPS, Flag.OVERLOAD, Flag.SATURATED})
 
 
 class Link(StrEnum):
@@ -103,15 +105,20 @@ def stream_state(node: Node, stream: Stream, at: datetime) -> StreamState:
     # A long window may be whole and its node gone: then nothing is being measured now.
     there = node_link(node, at)[0] is not Link.OFFLINE
     if there and record is not None and due is not None and at <= due + GRACE:
-        return _measuring(known, stream, node, record)
+        return _measuring(known, stream, node, record, at)
     return _silent(known, node, stream, at)
 
 
-def _measuring(known: StreamState, stream: Stream, node: Node, record: LatestRecord) -> StreamState:
+def _measuring(
+    known: StreamState, stream: Stream, node: Node, record: LatestRecord, at: datetime
+) -> StreamState:
     flags = tuple(bits_to_flags(record.flags))
     if record.valid_s > 0:
         return replace(known, condition=Condition.OK, flags=flags)
     fault = sensor_fault(node.sensors, stream)
+    if fault is None and Flag.PARTIAL in flags and not BLINDING.intersection(flags):
+        # Cut short by a start, before the sensor had settled.
+        return _still_open(known, record.closes_at + _longest_after(record), at)
     return replace(
         known, condition=Condition.BLIND, flags=flags, detail=_quote(fault) if fault else None
     )

@@ -86,6 +86,22 @@ def test_a_window_without_a_measured_second_is_blind_with_the_sensor_s_reason() 
     assert state.detail == "no answer: i2c address 0x44"
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ([Flag.PARTIAL], Condition.WAITING),
+        ([Flag.PARTIAL, Flag.SIMULATED], Condition.WAITING),
+        ([Flag.PARTIAL, Flag.OVERLOAD], Condition.BLIND),
+        ([], Condition.BLIND),
+    ],
+)
+def test_a_first_window_too_short_for_a_sensor_to_settle_is_no_blindness(
+    flags: list[Flag], said: Condition
+) -> None:
+    latest = record(AT - 10 * SECOND, dur_s=0.7, valid_s=0, flags=flags_to_bits(flags))
+    assert condition(node(Stream.NOISE, latest), Stream.NOISE) is said
+
+
 def test_footfall_s_first_window_closes_at_the_next_quarter() -> None:
     started = datetime(2026, 3, 1, 18, 2, tzinfo=UTC)
     new = node(Stream.FOOTFALL, heard=started)
