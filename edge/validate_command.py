@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from contract.events import Validation
+from contract.lux_bands import lux_band
 from edge.command_spool import NodeRuns, hold_spool, state_dir
 from edge.config_store import ConfigStore
 from edge.errors import SettingsError
@@ -25,7 +26,6 @@ from edge.validation import (
     Factor,
     counted_between,
     factor,
-    lux_band,
 )
 
 # The counter's record of a window comes some seconds after its end.

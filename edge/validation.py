@@ -1,14 +1,11 @@
 """A manual tally against the counter over the same minutes: correction factor and its interval."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge.errors import NodeError
 from edge.recent_windows import CountedWindow
 
-# Half decades of lux: wide enough to be filled, narrow enough for a camera to be the same in one.
-LUX_BAND_EDGES = (0.3, 1, 3, 10, 30, 100, 1000)
 # Less of the time than this was looked at: the two didn't count the same people.
 LEAST_VALID_SHARE = 0.95
 METHOD = "exact conditional interval of the ratio of two Poisson counts (Clopper-Pearson)"
@@ -57,17 +54,6 @@ def factor(manual_n: int, counted_n: int, confidence: float = 0.95) -> Factor:
         high=high_p / (1 - high_p) if counted_n else None,
         n=manual_n,
     )
-
-
-def lux_band(lux: float | None) -> str | None:
-    """The band that a light level falls into, such as `3-10 lx`; None without a light sensor."""
-    if lux is None:
-        return None
-    edges = [0.0, *LUX_BAND_EDGES, math.inf]
-    place = next(n for n, edge in enumerate(edges[1:], 1) if lux < edge)
-    if math.isinf(edges[place]):
-        return f"over {edges[place - 1]:g} lx"
-    return f"{edges[place - 1]:g}-{edges[place]:g} lx"
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ _ROOMS: dict[str, tuple[str, str]] = {
     "node": ("server.identity.node_command", "node"),
     "deployment": ("server.registry.dated_command", "deployment"),
     "calibration": ("server.registry.dated_command", "calibration"),
+    "validation": ("server.registry.validation_command", "app"),
     "exclusion": ("server.registry.dated_command", "exclusion"),
     "clock-correction": ("server.registry.dated_command", "clock_correction"),
     "intervention": ("server.registry.dated_command", "intervention"),

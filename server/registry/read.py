@@ -18,6 +18,7 @@ KEY = {
     "deployment": "deployment_id",
     "calibration": "calibration_id",
     "exclusion": "exclusion_id",
+    "validation": "validation_id",
     "clock_correction": "correction_id",
     "intervention": "intervention_id",
 }
@@ -29,6 +30,7 @@ _ORDER = {
     "deployment": "node_id, from_t",
     "calibration": "node_id, quantity, line, from_t",
     "exclusion": "from_t, exclusion_id",
+    "validation": "node_id, line, from_t",
     "clock_correction": "node_id, correction_id",
     "intervention": "lab_id, from_t, intervention_id",
 }

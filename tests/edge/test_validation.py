@@ -3,8 +3,9 @@
 import pytest
 from scipy import stats
 
+from contract.lux_bands import lux_band
 from edge.recent_windows import CountedLine, CountedWindow
-from edge.validation import CannotValidate, counted_between, factor, lux_band
+from edge.validation import CannotValidate, counted_between, factor
 
 
 @pytest.mark.parametrize(("manual", "counted"), [(59, 52), (10, 12), (3, 1), (0, 4), (200, 150)])
