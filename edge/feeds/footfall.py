@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from contract.flags import Flag
@@ -55,13 +55,13 @@ class FootfallFeed:
         )
         self.rev_part = detector.rev
         self.walk_test: WalkTest | None = None
-        self._source = source
+        self.source = source
         self._detector = detector
         self._counter: FootfallCounter | None = None
 
     def readings(self) -> Iterator[Reading]:
         self._counter = counter = FootfallCounter(
-            self._source,
+            under_the_sky_of(self.source, self.clock),
             self.geometry,
             detector=self._detector,
             fast=isinstance(self.clock, FastClock),
@@ -82,6 +82,13 @@ class FootfallFeed:
         for pid in pids.values():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
+
+
+def under_the_sky_of(source: SourceSpec, clock: Clock) -> SourceSpec:
+    """The source with the time at which its first frame is; real ones have their own."""
+    if source.kind is not SourceKind.SCENE or not source.option("sky"):
+        return source
+    return replace(source, options={**source.options, "begin_utc_s": int(clock.utc_s())})
 
 
 class _Window:
@@ -123,8 +130,20 @@ def footfall_feed(
     spec = SourceSpec.parse(text)
     if spec.kind is SourceKind.FILE:
         spec = SourceSpec(spec.kind, str(settings.base / spec.target), spec.options)
+    if spec.kind is SourceKind.SCENE:
+        spec = replace(spec, options={**_place(settings), **spec.options})
     detector = ModelFolder().find(settings.text("footfall.detector"))
     return FootfallFeed(spec, geometry or settings_geometry(settings), detector, clock)
+
+
+def _place(settings: Settings) -> dict[str, float]:
+    """Where an emulated street is, and what its lamp gives: what its light sensor sees too."""
+    lamp_lx = settings.number("light.lamp_lx") if settings.flag("light.lamp_works") else 0.0
+    return {
+        "latitude_deg": settings.number("latitude_deg"),
+        "longitude_deg": settings.number("longitude_deg"),
+        "lamp_lx": lamp_lx,
+    }
 
 
 def settings_geometry(settings: Settings) -> Geometry:

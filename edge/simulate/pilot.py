@@ -95,7 +95,7 @@ def _node(number: int, own: Mapping[str, Any], file: Path) -> SimulatedNode:
     values: dict[str, Value] = {
         **EMULATED,
         "seed": seed,
-        "footfall.source": f"scene:seed={seed};people=6",
+        "footfall.source": f"scene:seed={seed};people=6;sky=1",
         **own,
     }
     for name in ("broker.ca_file", "broker.cert_file", "broker.key_file"):

@@ -98,7 +98,7 @@ def write_simulation(
                 "seed": node.seed,
                 "latitude_deg": place.latitude,
                 "longitude_deg": place.longitude,
-                "footfall.source": f"scene:seed={node.seed};people={node.people_per_min}",
+                "footfall.source": f"scene:seed={node.seed};people={node.people_per_min};sky=1",
                 "broker.cert_file": str(certificate),
                 "broker.key_file": str(key),
                 **node.settings,

@@ -116,7 +116,7 @@ def test_example_pilot_is_one(tmp_path: Path) -> None:
     assert first.values["broker.ca_file"] == str(tmp_path / "certificates/ca.pem")
     assert second.values["light.lamp_works"] is False
     settings = load(first.write(tmp_path / "sim-park-1"))
-    assert settings.text("footfall.source") == "scene:seed=1;people=6"
+    assert settings.text("footfall.source") == "scene:seed=1;people=6;sky=1"
     assert settings.windows().light_s == 10
 
 

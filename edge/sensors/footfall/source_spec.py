@@ -33,6 +33,13 @@ OPTIONS: dict[SourceKind, dict[str, float]] = {
         "light": 1,
         "groups": 0.3,
         "seconds": 0,
+        # 1: light by the sky and the lamp of the place, instead of `light`. The feed fills in the
+        # rest, from the settings of the emulated light sensor.
+        "sky": 0,
+        "latitude_deg": 52.5,
+        "longitude_deg": 13.4,
+        "lamp_lx": 12,
+        "begin_utc_s": 0,
     },
 }
 
@@ -91,7 +98,7 @@ class SourceSpec:
 
     def to_text(self) -> str:
         """The setting that `parse` reads back."""
-        options = ";".join(f"{name}={value:g}" for name, value in self.options.items())
+        options = ";".join(f"{name}={value:.15g}" for name, value in self.options.items())
         if self.kind is SourceKind.RTSP:
             return self.target
         tail = f"?{options}" if options else ""

@@ -7,6 +7,7 @@ import os
 import select
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from edge.errors import SourceError
 from edge.sensors.footfall.frames import PixelFormat
 from edge.sensors.footfall.source_spec import SourceKind, SourceSpec
+from edge.simulate.lux_profiles import StreetLightProfile
 from edge.simulate.scene import StreetScene
+from edge.simulate.scene_sky import SkyScene
 
 # OpenCV's own default of 30 s would hide a dead network camera for half a minute.
 STREAM_TIMEOUT_MS = 10_000
@@ -104,21 +107,35 @@ class SceneSource:
     def __init__(self, spec: SourceSpec) -> None:
         self.fps = spec.option("fps")
         self._frames = int(spec.option("seconds") * self.fps)
-        self._scene = StreetScene(
-            seed=int(spec.option("seed")),
-            width=int(spec.option("width")),
-            height=int(spec.option("height")),
-            fps=self.fps,
-            people_per_min=spec.option("people"),
-            light=spec.option("light"),
-            groups=spec.option("groups"),
-        )
+        self._scene = scene_of(spec)
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         for number, picture in enumerate(self._scene.frames()):
             if self._frames and number >= self._frames:
                 return
             yield picture
+
+
+def scene_of(spec: SourceSpec) -> StreetScene:
+    """The emulated street that `spec` describes."""
+    street: dict[str, Any] = {
+        "seed": int(spec.option("seed")),
+        "width": int(spec.option("width")),
+        "height": int(spec.option("height")),
+        "fps": spec.option("fps"),
+        "people_per_min": spec.option("people"),
+        "groups": spec.option("groups"),
+    }
+    if not spec.option("sky"):
+        return StreetScene(**street, light=spec.option("light"))
+    profile = StreetLightProfile(
+        latitude_deg=spec.option("latitude_deg"),
+        longitude_deg=spec.option("longitude_deg"),
+        lamp_lx=spec.option("lamp_lx"),
+        seed=street["seed"],
+        headlights_per_h=0,  # they sweep over the sensor on its pole, not over the footpath
+    )
+    return SkyScene(**street, profile=profile, begin_utc_s=spec.option("begin_utc_s"))
 
 
 Source = VideoSource | RpicamSource | SceneSource
