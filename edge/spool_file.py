@@ -1,6 +1,7 @@
 """The spool's SQLite file: born, checked when opened, set aside when broken, held by one writer."""
 
 import fcntl
+import logging
 import os
 import sqlite3
 from datetime import UTC, datetime
@@ -10,6 +11,9 @@ from contract.ids import new_spool_id
 from contract.streams import Stream
 from edge.errors import NodeError
 
+log = logging.getLogger(__name__)
+
+BROKEN_KEPT = 3
 SCHEMA_VERSION = 1
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -96,7 +100,12 @@ def successor(path: Path) -> Path:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a broken spool and its journal, so that somebody can look at it; return its name."""
+    """Rename a broken spool and its journal, so that somebody can look at it; return its name.
+
+    The newest `BROKEN_KEPT` stay: a card that goes bad breaks one file after the other, and they
+    would fill the disk that the records need.
+    """
+    _forget_old(path)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     aside = path.with_name(f"{path.name}.broken-{stamp}")
     number = 1
@@ -108,6 +117,20 @@ def set_aside(path: Path) -> Path:
         if part.exists():
             part.rename(f"{aside}{suffix}")
     return aside
+
+
+def _forget_old(path: Path) -> None:
+    """Delete broken spools but the newest, so that with one more there are `BROKEN_KEPT`."""
+    kept = [
+        file
+        for file in path.parent.glob(f"{path.name}.broken-*")
+        if not file.name.endswith(("-wal", "-shm"))
+    ]
+    kept.sort(key=lambda file: file.stat().st_mtime_ns)
+    for old in kept[: max(0, len(kept) - BROKEN_KEPT + 1)]:
+        log.warning("%s is deleted: %d newer broken spools are kept", old.name, BROKEN_KEPT)
+        for suffix in ("-wal", "-shm", ""):
+            Path(f"{old}{suffix}").unlink(missing_ok=True)
 
 
 def hold(path: Path) -> int:

@@ -1,6 +1,7 @@
 """The spool: nothing committed is lost, no `seq` is used twice, what is gone is declared."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -231,6 +232,20 @@ def test_broken_file_is_set_aside_and_a_new_line_begins(
     event = bodies(again, Stream.EVENT)[0]["body"]
     assert event["state"] == "set_aside"  # type: ignore[index]
     assert len(list(tmp_path.glob("spool.db.broken-*"))) >= 1
+
+
+def test_of_many_broken_files_the_newest_three_are_kept(
+    open_spool: OpenSpool, source: RecordSource, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = open_spool()
+    names = []
+    for number in range(5):
+        aside = spool.set_aside(f"test {number}")
+        os.utime(aside, (number, number))
+        names.append(aside.name)
+    kept = {file.name for file in tmp_path.glob("spool.db.broken-*") if "-wal" not in file.name}
+    assert kept == set(names[2:])
+    assert f"{names[0]} is deleted" in caplog.text
 
 
 def test_file_that_breaks_while_running_is_set_aside(

@@ -1,12 +1,15 @@
 """The cage around the process that looks, seen from outside while it counts."""
 
+import re
 from pathlib import Path
 
+import pyseccomp as seccomp
 import pytest
 
 from edge.sensors.footfall.counter import CounterDied, FootfallCounter
 from edge.sensors.footfall.geometry import Geometry, Line
 from edge.sensors.footfall.source_spec import SourceSpec
+from edge.sensors.footfall.vision.sandbox import add_rules
 
 GEOMETRY = Geometry(1, (Line("path", 130, 60, 130, 239),))
 
@@ -33,3 +36,27 @@ def test_a_forbidden_call_is_named_as_what_it_is() -> None:
     with pytest.raises(CounterDied, match="tried what its sandbox forbids") as caught:
         next(counter.reports())
     assert caught.value.state == "sandbox_violation"
+
+
+def test_the_filter_of_a_raspberry_pi_allows_the_same_calls_and_no_way_out(tmp_path: Path) -> None:
+    cage = seccomp.SyscallFilter(seccomp.KILL_PROCESS)
+    cage.add_arch(seccomp.Arch.AARCH64)
+    cage.remove_arch(seccomp.Arch.NATIVE)
+    add_rules(cage, 3, 4)
+    with (tmp_path / "filter").open("w+b") as file:
+        cage.export_pfc(file)
+        file.seek(0)
+        text = file.read().decode()
+    allowed = set(re.findall(r'filter for syscall "(\w+)"', text))
+    assert "arch aarch64" in text
+    assert {"read", "write", "mmap", "futex", "exit_group"} <= allowed
+    assert not allowed & {
+        "openat",
+        "socket",
+        "connect",
+        "execve",
+        "clone",
+        "clone3",
+        "memfd_create",
+    }
+    assert "action KILL_PROCESS" in text

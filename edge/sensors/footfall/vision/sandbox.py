@@ -85,15 +85,25 @@ def set_filter(frames_fd: int, reports_fd: int, leaks: tuple[str, ...] = ()) -> 
     """Kill the process on any system call that isn't allowed here."""
     try:
         cage = seccomp.SyscallFilter(seccomp.KILL_PROCESS)
-        for name in (*PLAIN_CALLS, *leaks):
-            cage.add_rule(seccomp.ALLOW, name)
-        for name in ("read", "readv"):
-            cage.add_rule(seccomp.ALLOW, name, seccomp.Arg(0, seccomp.EQ, frames_fd))
-        cage.add_rule(seccomp.ALLOW, "write", seccomp.Arg(0, seccomp.EQ, reports_fd))
-        # Memory, but never memory that can be run: code can't be brought in by a picture.
-        for name in ("mmap", "mprotect"):
-            no_code = seccomp.Arg(2, seccomp.MASKED_EQ, PROT_EXEC, 0)
-            cage.add_rule(seccomp.ALLOW, name, no_code)
+        add_rules(cage, frames_fd, reports_fd, leaks)
         cage.load()
     except (OSError, RuntimeError) as error:
         raise NoSandbox(f"seccomp filter can't be set: {error}; is libseccomp2 there?") from error
+
+
+def add_rules(
+    cage: seccomp.SyscallFilter, frames_fd: int, reports_fd: int, leaks: tuple[str, ...] = ()
+) -> None:
+    """What is allowed, by name: the library finds the numbers, which differ between processors.
+
+    A call that a processor doesn't have (`time` and `poll` on arm64) adds nothing there.
+    """
+    for name in (*PLAIN_CALLS, *leaks):
+        cage.add_rule(seccomp.ALLOW, name)
+    for name in ("read", "readv"):
+        cage.add_rule(seccomp.ALLOW, name, seccomp.Arg(0, seccomp.EQ, frames_fd))
+    cage.add_rule(seccomp.ALLOW, "write", seccomp.Arg(0, seccomp.EQ, reports_fd))
+    # Memory, but never memory that can be run: code can't be brought in by a picture.
+    for name in ("mmap", "mprotect"):
+        no_code = seccomp.Arg(2, seccomp.MASKED_EQ, PROT_EXEC, 0)
+        cage.add_rule(seccomp.ALLOW, name, no_code)
