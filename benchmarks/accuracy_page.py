@@ -47,6 +47,7 @@ def page(found: Figures) -> str:
         light_part(found["light"]["figures"]),
         footfall_part(found["footfall"]["figures"]),
         node_part(found["node"]["figures"]),
+        soak_part(found["soak"]["figures"]),
         NOT_MEASURED,
     )
     return "\n".join(parts)
@@ -77,6 +78,30 @@ def node_part(node: Figures) -> str:
         " resident in all processes (pages that they share counted in each).\n\n"
         f"{table(('detector', 'of one core', 'resident'), rows)}\n"
         f"Spool: {node['spool_records_per_s']} records a second, on disk for good.\n"
+    )
+
+
+def soak_part(soak: Figures) -> str:
+    """Whether the node grows over simulated hours."""
+    rows = [
+        (f"{run['detector']}, {run['hours']:g} h", each["process"], each["stretch"],
+         f"{each['uss_bytes'] / 2**20:.1f} MB", f"{each['uss_growth_bytes'] / 2**20:+.2f} MB",
+         f"{each['fds_n']}", f"{each['fds_growth']:+d}", f"{each['threads_growth']:+d}")
+        for run in soak["runs"]
+        for each in run["processes"]
+    ]  # fmt: skip
+    head = ("run", "process", "at work on", "memory", "growth", "files", "growth", "threads")
+    said = ", ".join(
+        f"{run['detector']} {run['hours']:g} simulated hours in {run['took_s'] / 60:.0f} min:"
+        f" {'GROWS' if run['grows'] else 'no growth'}"
+        for run in soak["runs"]
+    )
+    return (
+        "## Over hours\n\n`python -m benchmarks.soak`: the agent with its real camera and vision"
+        " processes on a drawn street, 6 people a minute at 5 fps, then light and noise over the"
+        " same hours, no broker to reach. Memory is each process's own (USS); growth is the last"
+        " quarter's median over the second quarter's. To be met: no more than 2 MB, no file and no"
+        f" thread more.\n\n{table(head, rows)}\n{said}.\n"
     )
 
 

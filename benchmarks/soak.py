@@ -27,6 +27,8 @@ from typing import Any
 
 import psutil
 
+from benchmarks.accuracy import FIGURES, PAGE, stamp
+from benchmarks.accuracy_page import page
 from edge.sensors.footfall.counter import child_environment
 
 # An allocator's pools move by hundreds of kilobytes; a leak of one object a frame of 5 fps would
@@ -234,6 +236,17 @@ def table(result: Soak) -> str:
     return "\n".join((head, *rows))
 
 
+def keep(result: Soak) -> None:
+    """Put the result among the kept figures, in the place of the last one of its detector."""
+    kept = json.loads(FIGURES.read_text())
+    runs = kept.get("soak", {"figures": {"runs": []}})["figures"]["runs"]
+    others = [run for run in runs if run["detector"] != result.detector]
+    figures = {"runs": [*others, {**asdict(result), "grows": result.grows}]}
+    kept["soak"] = {"measured": stamp(), "figures": figures}
+    FIGURES.write_text(json.dumps(kept, indent=1) + "\n")
+    PAGE.write_text(page(kept))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description="Watch the node over simulated hours.",
@@ -242,8 +255,11 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=24.0, help="simulated hours (24)")
     parser.add_argument("--detector", default="background", help="background or yolox:MODEL")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--keep", action="store_true", help="into docs/accuracy.md")
     chosen = parser.parse_args()
     result = soak(chosen.hours, chosen.detector)
+    if chosen.keep:
+        keep(result)
     print(json.dumps(asdict(result)) if chosen.json else table(result))
     sys.exit(1 if result.grows else 0)
 
