@@ -1,9 +1,9 @@
 """Where the broker is, and the certificate by which it knows us."""
 
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-import paho.mqtt.client as mqtt
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
@@ -43,16 +43,18 @@ class BrokerAccess:
             raise NoClientName(f"certificate {self.cert_file} has no common name; issue it anew")
         return str(names[0].value)
 
-    def set_tls(self, client: mqtt.Client) -> None:
-        """Give `client` our certificate and the authority we trust.
+    def tls_context(self) -> ssl.SSLContext:
+        """TLS with our certificate, trusting our authority alone; read anew for each connection.
 
         Raises:
             BrokerFilesUnusable: One of the files can't be read or doesn't fit the others.
         """
         try:
-            client.tls_set(str(self.ca_file), str(self.cert_file), str(self.key_file))
+            context = ssl.create_default_context(cafile=str(self.ca_file))
+            context.load_cert_chain(self.cert_file, self.key_file)
         except OSError as error:  # ssl.SSLError is one
             raise BrokerFilesUnusable(
                 f"certificates {self.ca_file}, {self.cert_file} with {self.key_file}"
                 f" can't be used: {error}"
             ) from error
+        return context

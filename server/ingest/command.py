@@ -19,7 +19,7 @@ from server.ingest.broker_access import BrokerAccess
 from server.ingest.connection import open_connection
 from server.ingest.dead_letter_command import app as dead_letters
 from server.ingest.metrics import Metrics
-from server.ingest.receive import KINDS, PahoReceiver
+from server.ingest.receive import KINDS, MqttReceiver
 from server.ingest.writer import Limits, Writer
 from server.settings import Settings
 
@@ -76,7 +76,7 @@ def run(values: Settings, kinds: tuple[str, ...], stop: threading.Event) -> None
         dead_letter_max_rows=values.dead_letter_max_rows,
     )
     try:
-        with PahoReceiver(
+        with MqttReceiver(
             _access(values),
             kinds=kinds,
             receive_maximum=values.ingest_receive_maximum,

@@ -1,39 +1,35 @@
 """Messages from the broker, each acknowledged only when the writer says so.
 
-What paho-mqtt 2 needs to be told, each found by losing messages: a clean start is its default for
-the first connect of a process and wipes the session; without a Receive Maximum the broker sends 20
-messages ahead; an exception in a callback kills the network thread while `is_connected()` stays
-true; an acknowledgement that is queued while it reconnects goes out before CONNECT. The last is why
-every message carries the epoch of its connection, and why acknowledgements are sent under a lock
-that the disconnect callback takes too.
+A connection has a number, its epoch: what came by an earlier one will be sent again by the broker,
+and a PUBACK for it would answer for somebody else's packet id. One thread owns the connection; it
+connects anew whatever happens, and watches for a broker that says nothing at all.
 """
 
 import contextlib
 import logging
 import queue
-import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
-
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
+from typing import NamedTuple, Protocol
 
 from contract import topics
-from contract.limits import SESSION_EXPIRY_S
+from contract.limits import MAX_PAYLOAD_BYTES, SESSION_EXPIRY_S
 from contract.streams import Stream
+from server.errors import MslError
 from server.ingest.broker_access import BrokerAccess
 from server.ingest.inbound import Message
 from server.ingest.metrics import Metrics
+from server.ingest.mqtt import packets
+from server.ingest.mqtt.link import Link, LinkEnded, Silent
+from server.ingest.mqtt.packets import Kind, Malformed, Packet, Publish
 
 log = logging.getLogger(__name__)
 
 KEEPALIVE_S = 20
-RECONNECT_MAX_S = 15
+RECONNECT_FIRST_S = 0.5
+RECONNECT_MAX_S = 15.0
 # Nothing at all from the broker, not even an answer to a ping, for this long: start anew.
 SILENCE_S = 3 * KEEPALIVE_S
 # How long the broker keeps an acknowledgement for a node that is offline. The node sends again what
@@ -41,6 +37,26 @@ SILENCE_S = 3 * KEEPALIVE_S
 # the database's last restore, and would delete what isn't there.
 ACK_EXPIRES_S = 120
 KINDS = (*(stream.value for stream in Stream), topics.STATUS, topics.WALKTEST)
+
+# A payload with everything around it; a broker that says more is not ours.
+MAX_PACKET_BYTES = 2 * MAX_PAYLOAD_BYTES
+# Answers to nodes on their way at once; the broker may allow fewer.
+ANSWERS_MAX = 200
+# And waiting for their turn. A node whose answer is dropped sends its batch again.
+ANSWERS_WAITING_MAX = 100_000
+TURN_S = 1.0
+# What is queued when we are told to stop has this long to leave.
+LAST_WORDS_S = 2.0
+FAILURE = 0x80
+SUBSCRIBE_MID, UNSUBSCRIBE_MID, FIRST_ANSWER_MID = 1, 2, 3
+
+
+class Answer(NamedTuple):
+    """A message of ours to a node."""
+
+    topic: str
+    payload: bytes
+    expires_s: int
 
 
 class Receiver(Protocol):
@@ -62,12 +78,15 @@ class Receiver(Protocol):
         """How many messages `take` could return at once."""
 
 
-class PahoReceiver:
-    """A `Receiver` on paho-mqtt, with a watchdog of its own; a context manager.
+class MqttReceiver:
+    """A `Receiver` on a connection of its own; a context manager.
 
     Args:
         kinds: Which of `KINDS` to subscribe; what an earlier run subscribed beyond is ended.
         receive_maximum: Messages the broker may send ahead of acknowledgement; bounds memory.
+
+    Raises:
+        NoClientName, BrokerFilesUnusable: At once, for files that can't be used.
     """
 
     def __init__(
@@ -81,22 +100,22 @@ class PahoReceiver:
     ) -> None:
         self._access = access
         self._client_id = access.client_id()
+        access.tls_context()
         self._kinds = tuple(kinds)
         self._receive_maximum = receive_maximum
         self._metrics = metrics
         self._silence_s = silence_s
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        # Guards epoch, live and the present client.
+        # Guards epoch and link: an acknowledgement belongs to both.
         self._lock = threading.Lock()
         self._epoch = 0
-        self._live = False
+        self._link: Link | None = None
+        self._answers: deque[Answer] = deque(maxlen=ANSWERS_WAITING_MAX)
         self._closing = threading.Event()
-        self._client = self._new_client()
-        self._watchdog = threading.Thread(target=self._watch, name="ingest-watchdog", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="ingest-broker", daemon=True)
 
-    def __enter__(self) -> "PahoReceiver":
-        self._start(self._client)
-        self._watchdog.start()
+    def __enter__(self) -> "MqttReceiver":
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,14 +124,19 @@ class PahoReceiver:
     @property
     def connected(self) -> bool:
         """Whether there is a connection."""
-        return self._live
+        return self._link is not None
+
+    @property
+    def epoch(self) -> int:
+        """Which connection is the present one, from 1."""
+        return self._epoch
 
     def take(self, timeout_s: float) -> Message | None:
         """The next message, or None when none came in time."""
-        deadline = time.monotonic() + timeout_s
+        deadline_s = time.monotonic() + timeout_s
         while True:
             try:
-                message = self._messages.get(timeout=max(0.0, deadline - time.monotonic()))
+                message = self._messages.get(timeout=max(0.0, deadline_s - time.monotonic()))
             except queue.Empty:
                 return None
             if message.epoch == self._epoch:
@@ -121,167 +145,150 @@ class PahoReceiver:
     def acknowledge(self, messages: Iterable[Message]) -> None:
         """PUBACK those of the present connection."""
         with self._lock:
-            if not self._live:
-                return
-            for message in messages:
-                if message.epoch == self._epoch and message.mid:  # 0: QoS 0
-                    self._client.ack(message.mid, 1)
+            if self._link is not None:
+                epoch = self._epoch
+                mids = [m.mid for m in messages if m.epoch == epoch and m.mid]  # 0: QoS 0
+                self._link.send(packets.pubacks(mids))
 
     def is_current(self, message: Message) -> bool:
         """Whether it came by the present connection."""
-        return self._live and message.epoch == self._epoch
+        return self._link is not None and message.epoch == self._epoch
 
     def publish(self, topic: str, payload: bytes) -> None:
         """QoS 1, not retained, soon expired; a node that misses it sends its batch again."""
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        properties.MessageExpiryInterval = ACK_EXPIRES_S
-        # Not under the lock: paho calls back with its own lock held.
-        if self._live:
-            self._client.publish(topic, payload, qos=1, properties=properties)
+        with self._lock:
+            if self._link is not None:
+                self._answers.append(Answer(topic, payload, ACK_EXPIRES_S))
+                self._link.wake()
 
     def waiting(self) -> int:
         """How many messages are queued."""
         return self._messages.qsize()
 
+    def cut(self) -> None:
+        """End the present connection, as a router would; another follows by itself."""
+        with self._lock:
+            if self._link is not None:
+                self._link.cut()
+
     def close(self) -> None:
         """Send what is queued, then DISCONNECT; the session stays at the broker."""
         self._closing.set()
-        if self._watchdog.is_alive():
-            self._watchdog.join()
-        self._client.disconnect()
-        self._client.loop_stop()
-        self._went_away()
+        with self._lock:
+            if self._link is not None:
+                self._link.wake()
+        self._thread.join()
 
-    def _new_client(self) -> mqtt.Client:
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._client_id,
-            protocol=mqtt.MQTTv5,
-            manual_ack=True,
-        )
-        self._access.set_tls(client)
-        client.reconnect_delay_set(1, RECONNECT_MAX_S)
-        # What we publish stays within paho's default window of 20, which brokers allow.
-        client.on_connect = self._on_connect
-        client.on_connect_fail = self._on_connect_fail
-        client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message
-        client.on_subscribe = self._on_subscribe
-        client.on_publish = self._on_publish
-        return client
+    # In the thread
 
-    def _start(self, client: mqtt.Client) -> None:
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = SESSION_EXPIRY_S
-        properties.ReceiveMaximum = self._receive_maximum
-        client.connect_async(
+    def _run(self) -> None:
+        wait_s = RECONNECT_FIRST_S
+        while not self._closing.is_set():
+            began_s = time.monotonic()
+            try:
+                self._converse()
+            except (OSError, Malformed, MslError) as error:
+                self._say(error)
+            except Exception:
+                # The thread's outermost frame: without it nobody would try again.
+                log.exception("the connection to the broker failed in a way that nobody foresaw")
+            finally:
+                self._went_away()
+            if time.monotonic() - began_s > RECONNECT_MAX_S:
+                wait_s = RECONNECT_FIRST_S
+            self._closing.wait(wait_s)
+            wait_s = min(2 * wait_s, RECONNECT_MAX_S)
+
+    def _say(self, error: Exception) -> None:
+        where = f"{self._access.host}:{self._access.port}"
+        if self._link is None:
+            log.warning("no connection to the broker at %s, trying again: %s", where, error)
+            return
+        log.warning("connection to the broker ended, connecting anew: %s", error)
+        if isinstance(error, Silent | Malformed):
+            self._metrics.watchdog.inc()
+
+    def _converse(self) -> None:
+        """One connection, from CONNECT until it ends or we close."""
+        link = Link(
             self._access.host,
             self._access.port,
-            keepalive=KEEPALIVE_S,
-            clean_start=False,
-            properties=properties,
+            self._access.tls_context(),
+            packets.connect(self._client_id, KEEPALIVE_S, SESSION_EXPIRY_S, self._receive_maximum),
+            keepalive_s=KEEPALIVE_S,
+            silence_s=self._silence_s,
+            max_bytes=MAX_PACKET_BYTES,
         )
-        client.loop_start()
+        try:
+            self._begin(link)
+            answering = Answering(link, min(ANSWERS_MAX, link.connack.receive_maximum))
+            while not self._closing.is_set():
+                answering.fill(self._answers)
+                self._sort(link.turn(TURN_S), answering)
+                self._metrics.queued.set(self.waiting())
+            self._take_leave(link, answering)
+        finally:
+            link.close()
 
-    # Callbacks, in paho's network thread. None may raise: that would end the thread.
-
-    def _on_connect(
-        self,
-        client: mqtt.Client,
-        userdata: Any,
-        flags: mqtt.ConnectFlags,
-        reason: ReasonCode,
-        properties: Properties | None,
-    ) -> None:
-        if client is not self._client:
-            return
-        if reason.is_failure:
-            log.error("broker refused %s: %s", self._client_id, reason)
-            return
+    def _begin(self, link: Link) -> None:
+        self._forget_queued()
         with self._lock:
             self._epoch += 1
-            self._live = True
-        self._forget_queued()
+            self._link = link
         self._metrics.connects.labels("broker").inc()
         self._metrics.connected.set(1)
-        self._subscribe(client)
+        link.send(packets.subscribe(SUBSCRIBE_MID, map(topics.up_filter, self._kinds)))
+        unwanted = [topics.up_filter(kind) for kind in KINDS if kind not in self._kinds]
+        if unwanted:
+            link.send(packets.unsubscribe(UNSUBSCRIBE_MID, unwanted))
         log.info(
             "connected to %s:%d as %s, session %s",
             self._access.host,
             self._access.port,
             self._client_id,
-            "resumed" if flags.session_present else "new",
+            "resumed" if link.connack.session_present else "new",
         )
 
-    def _subscribe(self, client: mqtt.Client) -> None:
-        client.subscribe([(topics.up_filter(kind), 1) for kind in self._kinds])
-        unwanted = [topics.up_filter(kind) for kind in KINDS if kind not in self._kinds]
-        if unwanted:
-            client.unsubscribe(unwanted)
+    def _sort(self, came: Sequence[Packet | Publish], answering: "Answering") -> None:
+        received_ms = int(time.time() * 1000)
+        epoch, put = self._epoch, self._messages.put
+        for packet in came:
+            if isinstance(packet, Publish):
+                put(
+                    Message(
+                        epoch, packet.mid, packet.topic, packet.payload, received_ms,
+                        packet.properties,
+                    )
+                )  # fmt: skip
+            elif packet.kind == Kind.PUBACK:
+                answering.settled(packet.body)
+            elif packet.kind == Kind.SUBACK:
+                self._subscribed(packet.body)
+            elif packet.kind == Kind.DISCONNECT:
+                reason = packet.body[0] if packet.body else 0
+                raise LinkEnded(f"the broker ended the connection with reason {reason:#x}")
+            elif packet.kind not in (Kind.PINGRESP, Kind.UNSUBACK):
+                raise Malformed(f"packet type {packet.kind}, which a broker doesn't send us")
 
-    def _on_subscribe(
-        self,
-        client: mqtt.Client,
-        userdata: Any,
-        mid: int,
-        reasons: list[ReasonCode],
-        properties: Properties | None,
-    ) -> None:
-        for kind, reason in zip(self._kinds, reasons, strict=False):
-            if reason.is_failure:
-                log.error("broker refused the subscription to %s: %s", kind, reason)
+    def _subscribed(self, body: bytes) -> None:
+        for kind, reason in zip(self._kinds, packets.read_reasons(body)[1], strict=False):
+            if reason >= FAILURE:
+                log.error("broker refused the subscription to %s: %#x", kind, reason)
 
-    def _on_publish(
-        self,
-        client: mqtt.Client,
-        userdata: Any,
-        mid: int,
-        reason: ReasonCode,
-        properties: Properties | None,
-    ) -> None:
-        # 0x10, nobody subscribed, is a node that went offline: it asks again when it is back.
-        if reason.is_failure:
-            log.error("broker refused an acknowledgement to a node: %s", reason)
-
-    def _on_connect_fail(self, client: mqtt.Client, userdata: Any) -> None:
-        log.warning(
-            "broker can't be reached at %s:%d, trying again", self._access.host, self._access.port
-        )
-
-    def _on_disconnect(
-        self,
-        client: mqtt.Client,
-        userdata: Any,
-        flags: mqtt.DisconnectFlags,
-        reason: ReasonCode,
-        properties: Properties | None,
-    ) -> None:
-        if client is not self._client:
-            return
-        self._went_away()
-        if not self._closing.is_set():
-            log.warning("connection to the broker ended: %s", reason)
-
-    def _on_message(self, client: mqtt.Client, userdata: Any, received: mqtt.MQTTMessage) -> None:
-        if client is not self._client:
-            return
-        try:
-            message = Message(
-                epoch=self._epoch,
-                mid=received.mid,
-                topic=received.topic,
-                payload=bytes(received.payload),
-                received_ms=int(time.time() * 1000),
-                properties=getattr(received.properties, "UserProperty", ()),
-            )
-        except Exception:
-            log.exception("a message could not be taken and stays unacknowledged")
-            return
-        self._messages.put(message)
+    def _take_leave(self, link: Link, answering: "Answering") -> None:
+        until_s = time.monotonic() + LAST_WORDS_S
+        answering.fill(self._answers)
+        while (link.unsent_bytes() or self._answers) and time.monotonic() < until_s:
+            self._sort(link.turn(0.1), answering)
+            answering.fill(self._answers)
+        link.send(packets.DISCONNECT)
+        with contextlib.suppress(LinkEnded):  # which is what we asked for
+            link.turn(0)
 
     def _went_away(self) -> None:
         with self._lock:
-            self._live = False
+            self._link = None
+            self._answers.clear()
         self._metrics.connected.set(0)
 
     def _forget_queued(self) -> None:
@@ -292,43 +299,36 @@ class PahoReceiver:
         except queue.Empty:
             pass
 
-    # Watchdog
 
-    def _watch(self) -> None:
-        while not self._closing.wait(min(5.0, self._silence_s / 4)):
-            self._metrics.queued.set(self.waiting())
-            trouble = self._trouble()
-            if trouble:
-                log.error("%s; connecting anew", trouble)
-                self._metrics.watchdog.inc()
-                try:
-                    self._replace_client()
-                except Exception:
-                    # The thread's outermost frame: without it nobody would try again.
-                    log.exception("no new connection could be begun")
+class Answering:
+    """Our own messages to nodes: as many on their way as the broker takes, then the next.
 
-    def _trouble(self) -> str | None:
-        # paho has no public way to ask either of these.
-        thread = self._client._thread
-        if thread is None or not thread.is_alive():
-            return "the broker connection's thread is dead"
-        silent_s = time.monotonic() - self._client._last_bytes_received
-        if self._live and silent_s > self._silence_s:
-            return f"nothing from the broker for {silent_s:.0f} s"
-        return None
+    Args:
+        window: How many the broker takes before it has acknowledged one.
+    """
 
-    def _replace_client(self) -> None:
-        # First: while the certificate's files are being renewed, it fails.
-        new = self._new_client()
-        old = self._client
-        self._went_away()
-        with self._lock:
-            self._client = new
-        # Not joined: its thread may hang for good. Without its socket it ends if it still can.
-        old._thread_terminate = True
-        sock = old.socket()
-        if sock is not None:
-            with contextlib.suppress(OSError, TypeError):
-                # Not the TLS socket's own shutdown: that one would unwrap it under the reader.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # type: ignore[arg-type]
-        self._start(new)
+    def __init__(self, link: Link, window: int) -> None:
+        self._link = link
+        self._free = deque(range(FIRST_ANSWER_MID, FIRST_ANSWER_MID + window))
+        self._under_way: set[int] = set()
+
+    def fill(self, answers: deque[Answer]) -> None:
+        """Send what fits into the window."""
+        out = bytearray()
+        while answers and self._free:
+            answer, mid = answers.popleft(), self._free.popleft()
+            self._under_way.add(mid)
+            out += packets.publish(mid, answer.topic, answer.payload, expiry_s=answer.expires_s)
+        if out:
+            self._link.send(bytes(out))
+
+    def settled(self, body: bytes) -> None:
+        """The broker has one of them; raises `Malformed` for one that it can't have."""
+        mid, reason = packets.read_puback(body)
+        if mid not in self._under_way:
+            raise Malformed(f"an acknowledgement of packet {mid}, which was not sent")
+        self._under_way.remove(mid)
+        self._free.append(mid)
+        # 0x10, nobody subscribed, is a node that went offline: it asks again when it is back.
+        if reason >= FAILURE:
+            log.error("broker refused an acknowledgement to a node: %#x", reason)

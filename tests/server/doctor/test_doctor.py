@@ -24,7 +24,7 @@ from server.identity import ca
 from server.identity.ca import CredentialFiles
 from server.ingest.broker_access import BrokerAccess
 from server.ingest.metrics import Metrics
-from server.ingest.receive import PahoReceiver
+from server.ingest.receive import MqttReceiver
 from tests.fixtures_stack import Database
 from tests.server.doctor.conftest import Platform
 from tests.server.ingest.test_receive import wait_for
@@ -102,7 +102,7 @@ def test_an_ingester_at_work_is_not_displaced(
     )
     paths = {"broker_cert_file": str(files.certificate), "broker_key_file": str(files.key)}
     metrics = Metrics()
-    with PahoReceiver(access, receive_maximum=10, metrics=metrics) as receiver:
+    with MqttReceiver(access, receive_maximum=10, metrics=metrics) as receiver:
         wait_for(lambda: receiver.connected)
         found = platform.of("broker", probe_cert_file=None, **paths)
         assert found.state is OK

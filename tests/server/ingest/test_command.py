@@ -17,7 +17,7 @@ from server.ingest.command import (
     run,
 )
 from server.ingest.metrics import Metrics
-from server.ingest.receive import KINDS, PahoReceiver
+from server.ingest.receive import KINDS, MqttReceiver
 from server.settings import Settings
 
 
@@ -61,7 +61,7 @@ def test_unusable_certificates_are_said(tmp_path: Path) -> None:
         key_file=files.key,
     )
     with pytest.raises(BrokerFilesUnusable, match=r"absent\.pem"):
-        PahoReceiver(access, receive_maximum=10, metrics=Metrics())
+        MqttReceiver(access, receive_maximum=10, metrics=Metrics())
     assert access.client_id() == "srv-ingest"
 
 
