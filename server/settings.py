@@ -93,7 +93,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     crl_file: Annotated[
         str | None, _help("where the worker writes the list of revoked certificates")
     ] = None
-    enrol_host: Annotated[str, _help("address on which nodes ask for certificates")] = "0.0.0.0"
+    enrol_host: Annotated[str, _help("address on which nodes ask for certificates")] = "127.0.0.1"
     enrol_port: Annotated[_Port, _help("and its TLS port")] = 8444
     enrol_cert_file: Annotated[str | None, _help("server certificate of that port")] = None
     enrol_key_file: Annotated[str | None, _help("and its private key")] = None

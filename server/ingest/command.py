@@ -18,9 +18,10 @@ from server.errors import MslError
 from server.ingest.broker_access import BrokerAccess
 from server.ingest.connection import open_connection
 from server.ingest.dead_letter_command import app as dead_letters
+from server.ingest.limits import Limits
 from server.ingest.metrics import Metrics
 from server.ingest.receive import KINDS, MqttReceiver
-from server.ingest.writer import Limits, Writer
+from server.ingest.writer import Writer
 from server.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -14,6 +14,11 @@ class Metrics:
         self.messages = Counter(
             "msl_ingest_messages", "Messages received", ["kind"], registry=self.registry
         )
+        self.settled = Counter(
+            "msl_ingest_settled_messages",
+            "Messages acknowledged to the broker: stored, accounted for, or left to their node",
+            registry=self.registry,
+        )
         self.records = Counter(
             "msl_ingest_records",
             "Records by what became of them: stored, duplicate, held, rejected, conflict",

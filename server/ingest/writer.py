@@ -1,4 +1,4 @@
-"""The loop: gather a batch, store it, acknowledge it; cut it up when PostgreSQL refuses a value.
+"""The loop: take a batch, store it, acknowledge it; cut it up when PostgreSQL refuses a value.
 
 Nothing is acknowledged before its transaction has committed. What fails through no fault of the
 data is tried again until it succeeds; the broker connection lives in a thread of its own and keeps
@@ -10,7 +10,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import psycopg
 
@@ -19,9 +18,10 @@ from contract.json import encode
 from contract.messages import Ack
 from server.ingest import registry
 from server.ingest.dead_letter import DeadLetterFull
-from server.ingest.decode import decode_message
+from server.ingest.gather import IDLE_S, Gatherer
 from server.ingest.inbound import LedgerKey, Letter, Message, Part, RecordsPart
 from server.ingest.ledger import LedgerFull
+from server.ingest.limits import Limits
 from server.ingest.metrics import Metrics
 from server.ingest.receive import Receiver
 from server.ingest.store import Stored, store
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 
 BACKOFF_FIRST_S = 0.2
 BACKOFF_MAX_S = 10.0
-IDLE_S = 0.5
 PARKED_RETRY_S = 5.0
 
 # Once may be a lock that somebody held; twice, and something in the group takes that long.
@@ -47,16 +46,6 @@ class Stopping(Exception):
 
 class Unforeseen(Exception):
     """An exception that storing isn't known to raise."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """When a batch is full, and when the dead letter is."""
-
-    batch_rows: int
-    batch_messages: int
-    linger_s: float
-    dead_letter_max_rows: int
 
 
 class Writer:
@@ -86,43 +75,17 @@ class Writer:
 
     def run(self) -> None:
         """Until `stop` is set."""
-        try:
-            while not self._stop.is_set():
-                parts = self._gather()
-                if parts:
-                    self._store_all(parts)
-                self._retry_parked()
-        except Stopping:
-            log.warning("stopped while the database was away; the broker keeps what is open")
-        finally:
-            self._disconnect()
-
-    def _gather(self) -> list[Part]:
-        """Messages until the batch is full or has waited long enough; empty when none came."""
-        message = self._receiver.take(IDLE_S)
-        deadline_s = time.monotonic() + self._limits.linger_s
-        parts: list[Part] = []
-        rows = messages = 0
-        while message is not None:
-            messages += 1
-            part = self._decode(message)
-            if part is not None:
-                parts.append(part)
-                rows += len(part.records) if isinstance(part, RecordsPart) else 1
-            if rows >= self._limits.batch_rows or messages >= self._limits.batch_messages:
-                break
-            message = self._receiver.take(deadline_s - time.monotonic())
-        return parts
-
-    def _decode(self, message: Message) -> Part | None:
-        part = decode_message(message)
-        if part is None:
-            log.warning("dropped a message on %r, which is no topic of a node", message.topic)
-            self._metrics.messages.labels("foreign").inc()
-            self._receiver.acknowledge([message])
-            return None
-        self._metrics.messages.labels(message.topic.rpartition("/")[2]).inc()
-        return part
+        with Gatherer(self._receiver, self._limits, self._metrics, self._stop) as batches:
+            try:
+                while not self._stop.is_set():
+                    parts = batches.take(IDLE_S)
+                    if parts:
+                        self._store_all(parts)
+                    self._retry_parked()
+            except Stopping:
+                log.warning("stopped while the database was away; the broker keeps what is open")
+            finally:
+                self._disconnect()
 
     def _store_all(self, parts: Sequence[Part]) -> None:
         """Store `parts`, cutting where the data is at fault; acknowledge what is in whole."""
@@ -202,6 +165,7 @@ class Writer:
         for message in first:
             message.settled = True
         self._receiver.acknowledge(first)
+        self._metrics.settled.inc(len(first))
 
     def _store_patiently(self, group: Sequence[Part]) -> Stored:
         """Store `group`, however long the database is away.

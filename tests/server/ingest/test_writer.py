@@ -18,8 +18,9 @@ from server.ingest import store as store_module
 from server.ingest import writer as writer_module
 from server.ingest.connection import open_connection
 from server.ingest.inbound import Message, Part
+from server.ingest.limits import Limits
 from server.ingest.metrics import Metrics
-from server.ingest.writer import Limits, Writer
+from server.ingest.writer import Writer
 from tests.server.ingest.testlab import NODE, SPOOL, Lab, Wire, parts_of
 
 pytestmark = pytest.mark.db

@@ -1,0 +1,1 @@
+"""How fast records get from the broker into the table: `python -m benchmarks.ingest`."""
