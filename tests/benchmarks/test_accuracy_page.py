@@ -29,7 +29,7 @@ def test_the_page_is_current(kept: dict[str, Any]) -> None:
 def test_the_page_says_on_what_it_was_measured_and_what_was_not(kept: dict[str, Any]) -> None:
     text = page(kept)
     assert all(section["measured"]["date"] in text for section in kept.values())
-    assert list(kept) == list(SECTIONS)
+    assert list(kept) == [*SECTIONS, "soak"]
     assert "not on a Pi" in text
     assert "No Raspberry Pi, no sensor, no microphone, no street" in text
 
