@@ -43,8 +43,8 @@ def add(conn: psycopg.Connection, entry: Entry) -> Row:
 def ensure(conn: psycopg.Connection, entry: Entry) -> Row | None:
     """Make the row be as `entry` says; return it when that changed anything, else None.
 
-    Dated rows (calibration, exclusion, clock correction) are never rewritten: one that is there
-    but says something else is refused.
+    Dated rows (calibration, lamp, exclusion, clock correction) are never rewritten: one that is
+    there but says something else is refused.
     """
     _check(conn, entry)
     table, key = TABLE[type(entry)]
@@ -56,7 +56,7 @@ def ensure(conn: psycopg.Connection, entry: Entry) -> Row | None:
     result = _arms_changed(conn, entry)
     if not changed:
         return existing if result else None
-    if table in {"calibration", "exclusion", "clock_correction"}:
+    if table in {"calibration", "lamp", "exclusion", "clock_correction"}:
         raise RegistryError(
             f"{_named(entry)} is there with {', '.join(f'{n} {existing[n]}' for n in changed)};"
             f" dated rows are not rewritten: revoke it and enter another"
@@ -71,7 +71,7 @@ def set_columns(conn: psycopg.Connection, table: str, key: str | int, **values: 
 
 
 def revoke(conn: psycopg.Connection, table: str, key: int) -> Row:
-    """Let a calibration or exclusion count no longer; raises `RegistryError` if it doesn't now."""
+    """Let a dated row count no longer; raises `RegistryError` if it doesn't now."""
     row = read.shown(conn, table, key)
     if row["revoked_at"] is not None:
         raise RegistryError(f"{table} {key} was revoked at {row['revoked_at']:%Y-%m-%d %H:%M} UTC")
@@ -145,7 +145,7 @@ def _existing(conn: psycopg.Connection, table: str, key: dict[str, Any]) -> Row 
     same: list[sql.Composable] = [
         sql.SQL("{} IS NOT DISTINCT FROM %s").format(sql.Identifier(name)) for name in key
     ]
-    if table in {"calibration", "exclusion"}:
+    if table in {"calibration", "lamp", "exclusion"}:
         same.append(sql.SQL("revoked_at IS NULL"))
     query = sql.SQL("SELECT * FROM {} WHERE {}").format(
         sql.Identifier(table), sql.SQL(" AND ").join(same)

@@ -92,6 +92,28 @@ class Calibration(Entry, kw_only=True, frozen=True):
             raise ValueError(f"line is {self.line!r} on {self.quantity}; only footfall has lines")
 
 
+class Lamp(Entry, kw_only=True, frozen=True):
+    """The lamp that a node watches, from `from_t` until the node's next row.
+
+    `survey_factor` is the average of a survey's grid over the level at the node.
+    """
+
+    node_id: _NODE
+    from_t: _TIME
+    feeder: _TEXT | None = None
+    commissioned_lx: Annotated[float, Meta(gt=0)] | None = None
+    survey_factor: Annotated[float, Meta(gt=0)] | None = None
+    surveyed_on: date | None = None
+    survey_uncertainty: Annotated[float, Meta(ge=0)] | None = None
+    lighting_class: _TEXT | None = None
+    rated_w: Annotated[float, Meta(gt=0)] | None = None
+    note: _TEXT | None = None
+
+    def __post_init__(self) -> None:
+        if (self.survey_factor is None) != (self.surveyed_on is None):
+            raise ValueError("survey_factor and surveyed_on come together: of when is the survey?")
+
+
 class Exclusion(Entry, kw_only=True, frozen=True):
     """Records that don't count, of one node or all at a site; `stream` null: of all streams."""
 
@@ -134,6 +156,7 @@ TABLE: dict[type[Entry], tuple[str, tuple[str, ...]]] = {
     Node: ("node", ("node_id",)),
     Deployment: ("deployment", ("node_id", "from_t")),
     Calibration: ("calibration", ("node_id", "quantity", "line", "from_t")),
+    Lamp: ("lamp", ("node_id", "from_t")),
     Exclusion: ("exclusion", ("node_id", "site_id", "stream", "from_t", "to_t")),
     ClockCorrection: ("clock_correction", ("node_id", "spool", "boot")),
     Intervention: ("intervention", ("intervention_id",)),

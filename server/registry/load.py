@@ -16,6 +16,7 @@ from server.registry.entries import (
     Exclusion,
     Intervention,
     Lab,
+    Lamp,
     Node,
     Site,
 )
@@ -30,6 +31,7 @@ class Pilot(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     node: list[Node] = []
     deployment: list[Deployment] = []
     calibration: list[Calibration] = []
+    lamp: list[Lamp] = []
     exclusion: list[Exclusion] = []
     intervention: list[Intervention] = []
 
@@ -47,7 +49,9 @@ class Pilot(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             else node
             for node in self.node
         ]
-        dated = (self.deployment, self.calibration, self.exclusion, self.intervention)
+        dated = (
+            self.deployment, self.calibration, self.lamp, self.exclusion, self.intervention,
+        )  # fmt: skip
         return [*self.lab, *self.site, *nodes, *(entry for some in dated for entry in some)]
 
 

@@ -12,14 +12,14 @@ CREATE TABLE lamp (
     node_id         text NOT NULL REFERENCES node,
     from_t          timestamptz NOT NULL,
     feeder          text,  -- null: one feeder for all such lamps of the site
-    commissioned_lx real CHECK (commissioned_lx > 0),  -- night level at the node when new
+    commissioned_lx double precision CHECK (commissioned_lx > 0),  -- night level at the node when new
     -- Average of the survey's grid over the level at the node then: what makes of one point an
     -- estimate of an area.
-    survey_factor   real CHECK (survey_factor > 0),
+    survey_factor   double precision CHECK (survey_factor > 0),
     surveyed_on     date,
-    survey_uncertainty real CHECK (survey_uncertainty >= 0),  -- relative, standard
+    survey_uncertainty double precision CHECK (survey_uncertainty >= 0),  -- relative, standard
     lighting_class  text,  -- null: the site's
-    rated_w         real CHECK (rated_w > 0),
+    rated_w         double precision CHECK (rated_w > 0),
     note            text,
     revoked_at      timestamptz,
     created_at      timestamptz NOT NULL DEFAULT now(),
