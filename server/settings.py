@@ -68,6 +68,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ingest_receive_maximum: Annotated[
         int, _help("messages the broker may send ahead of acknowledgement", "1", ge=2, le=65_535)
     ] = 1000
+    ingest_patience_s: Annotated[
+        int,
+        _help(
+            "silence of the broker, or a statement of the database, after which the connection is"
+            " made anew",
+            "s",
+            ge=2,
+            le=600,
+        ),
+    ] = 60
     dead_letter_max_rows: Annotated[
         int,
         _help(
@@ -106,6 +116,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     work_batch_marks: Annotated[
         int, _help("marked hours taken into one transaction, repeats included", "1", ge=1)
     ] = 5000
+    notify_file: Annotated[
+        str | None, _help("whom to tell of lamps, nodes and streams (TOML); none: nobody")
+    ] = None
     retention_light_days: Annotated[
         int, _help("how long raw light records are kept", "d", ge=2)
     ] = 400

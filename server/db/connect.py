@@ -5,6 +5,8 @@ from typing import Any
 import psycopg
 from psycopg_pool import ConnectionPool
 
+from server.db.patient import PatientConnection
+
 # A server that went away without a word is noticed after about 25 s, not after two hours.
 _PARAMETERS: dict[str, Any] = {
     "connect_timeout": 10,
@@ -20,13 +22,22 @@ _PARAMETERS: dict[str, Any] = {
 _GIVE_UP_S = 4.0
 
 
-def connect(dsn: str, *, name: str, autocommit: bool = False) -> psycopg.Connection:
+def connect(
+    dsn: str, *, name: str, autocommit: bool = False, patience_s: float = float("inf")
+) -> psycopg.Connection:
     """A connection that `pg_stat_activity` shows as `name`.
+
+    Args:
+        patience_s: Given up when the server says nothing for so long while we wait for it.
 
     Raises:
         psycopg.OperationalError: The server can't be reached or refuses.
     """
-    return psycopg.connect(dsn, application_name=name, autocommit=autocommit, **_PARAMETERS)
+    conn = PatientConnection.connect(
+        dsn, application_name=name, autocommit=autocommit, **_PARAMETERS
+    )
+    conn.patience_s = patience_s
+    return conn
 
 
 def open_pool(

@@ -3,6 +3,7 @@
 import logging
 import signal
 import threading
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -68,7 +69,7 @@ def run(values: Settings, kinds: tuple[str, ...], stop: threading.Event) -> None
     """Ingest `kinds` until `stop` is set."""
     metrics = Metrics()
     server, thread = _show(metrics, values)
-    dsn = values.dsn()
+    connect = partial(open_connection, values.dsn(), statement_timeout_s=values.ingest_patience_s)
     limits = Limits(
         batch_rows=values.ingest_batch_rows,
         # The broker must be able to fill the next batch while this one is being committed.
@@ -82,8 +83,9 @@ def run(values: Settings, kinds: tuple[str, ...], stop: threading.Event) -> None
             kinds=kinds,
             receive_maximum=values.ingest_receive_maximum,
             metrics=metrics,
+            silence_s=values.ingest_patience_s,
         ) as receiver:
-            Writer(receiver, lambda: open_connection(dsn), limits, metrics, stop).run()
+            Writer(receiver, connect, limits, metrics, stop).run()
     finally:
         server.shutdown()
         server.server_close()
