@@ -114,7 +114,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _help("how often the worker looks for work when nobody wakes it", "s", gt=0, le=3600),
     ] = 30.0
     work_batch_marks: Annotated[
-        int, _help("marked hours taken into one transaction, repeats included", "1", ge=1)
+        int, _help("node-hours recomputed in one transaction, with all their marks", "1", ge=1)
     ] = 5000
     notify_file: Annotated[
         str | None, _help("whom to tell of lamps, nodes and streams (TOML); none: nobody")

@@ -22,28 +22,24 @@ KEPT = {
 _LOCK_TIMEOUT = "10s"
 _TRIES = 5
 
+# Whole hours in the index's order, so that all marks of one are worked off together.
 _SOME_HOURS = """
-SELECT DISTINCT node_id, hour FROM (
-    SELECT node_id, hour FROM rollup_mark WHERE stream = %s ORDER BY mark_id LIMIT %s
-) AS oldest"""
+SELECT DISTINCT node_id, hour FROM rollup_mark WHERE stream = %s ORDER BY node_id, hour LIMIT %s"""
 _FORGET = """
 DELETE FROM {kept} AS k USING unnest(%s::text[], %s::timestamptz[]) AS w(node_id, hour)
 WHERE k.node_id = w.node_id AND k.hour = w.hour"""
-_KEEP = """
-INSERT INTO {kept} ({columns})
-SELECT {columns} FROM {marked} JOIN unnest(%s::text[], %s::timestamptz[]) AS w(node_id, hour)
-USING (node_id, hour)"""
+_KEEP = "INSERT INTO {kept} SELECT * FROM {hours_of}(%s::text[], %s::timestamptz[])"
 _CLEAR = """
 DELETE FROM rollup_mark AS m USING unnest(%s::text[], %s::timestamptz[]) AS w(node_id, hour)
 WHERE m.stream = %s AND m.node_id = w.node_id AND m.hour = w.hour"""
 
 
-def roll_up(conn: psycopg.Connection, batch_marks: int = 5000) -> int:
+def roll_up(conn: psycopg.Connection, batch_hours: int = 5000) -> int:
     """Work until no mark is left; return how many hours were recomputed.
 
     Args:
         conn: In autocommit mode, of a role that may.
-        batch_marks: Marks that one transaction takes, besides all others of the same hours.
+        batch_hours: Node-hours that one transaction recomputes, with all their marks.
 
     Raises:
         psycopg.errors.LockNotAvailable: A registry change has been open for 10 s; come again.
@@ -51,16 +47,16 @@ def roll_up(conn: psycopg.Connection, batch_marks: int = 5000) -> int:
     """
     hours_n = 0
     for stream in KEPT:
-        while done_n := _retried(conn, stream, batch_marks):
+        while done_n := _retried(conn, stream, batch_hours):
             hours_n += done_n
     return hours_n
 
 
-def _retried(conn: psycopg.Connection, stream: str, batch_marks: int) -> int:
+def _retried(conn: psycopg.Connection, stream: str, batch_hours: int) -> int:
     for last in [False] * (_TRIES - 1) + [True]:
         try:
             with _no_registry_change(conn):
-                return _one_batch(conn, stream, batch_marks)
+                return _one_batch(conn, stream, batch_hours)
         except psycopg.errors.SerializationFailure:
             if last:
                 raise
@@ -83,10 +79,10 @@ def _no_registry_change(conn: psycopg.Connection) -> Iterator[None]:
             conn.execute("SELECT pg_advisory_unlock(rollup_lock_key())")
 
 
-def _one_batch(conn: psycopg.Connection, stream: str, batch_marks: int) -> int:
+def _one_batch(conn: psycopg.Connection, stream: str, batch_hours: int) -> int:
     with conn.transaction():
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        hours = conn.execute(_SOME_HOURS, [stream, batch_marks]).fetchall()
+        hours = conn.execute(_SOME_HOURS, [stream, batch_hours]).fetchall()
         if not hours:
             return 0
         nodes, starts = [node for node, _ in hours], [hour for _, hour in hours]
@@ -99,16 +95,6 @@ def _one_batch(conn: psycopg.Connection, stream: str, batch_marks: int) -> int:
 def _recompute(
     conn: psycopg.Connection, name: str, nodes: Sequence[str], starts: Sequence[datetime]
 ) -> None:
-    kept, marked = sql.Identifier(f"{name}_kept"), sql.Identifier(f"{name}_marked")
+    kept, hours_of = sql.Identifier(f"{name}_kept"), sql.Identifier(f"{name}_of")
     conn.execute(sql.SQL(_FORGET).format(kept=kept), [nodes, starts])
-    columns = sql.SQL(", ").join(map(sql.Identifier, _columns(conn, name)))
-    conn.execute(sql.SQL(_KEEP).format(kept=kept, marked=marked, columns=columns), [nodes, starts])
-
-
-def _columns(conn: psycopg.Connection, name: str) -> list[str]:
-    found = conn.execute(
-        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
-        " AND NOT attisdropped ORDER BY attnum",
-        [f"{name}_kept"],
-    )
-    return [column for (column,) in found]
+    conn.execute(sql.SQL(_KEEP).format(kept=kept, hours_of=hours_of), [nodes, starts])

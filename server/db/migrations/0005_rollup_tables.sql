@@ -47,6 +47,9 @@ CREATE TABLE noise_1h_kept (
     overload_n     bigint NOT NULL,
     laf_class      smallint[],
     laf_n          bigint[],
+    la10           double precision,
+    la50           double precision,
+    la90           double precision,
     UNIQUE NULLS NOT DISTINCT
         (node_id, hour, deployment_id, calibration_id, excluded, local_day)
 );

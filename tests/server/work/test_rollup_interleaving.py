@@ -161,7 +161,7 @@ def test_two_ingesters_and_the_worker_at_full_tilt(
 
     def work_until_stopped() -> None:
         while not stop.is_set():
-            roll_up(worker, batch_marks=5)
+            roll_up(worker, batch_hours=5)
 
     with background(work_until_stopped):
         try:

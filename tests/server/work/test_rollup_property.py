@@ -95,7 +95,7 @@ def take(conn: psycopg.Connection, worker: psycopg.Connection, step: tuple[Any, 
         case ("flag", enters):
             conn.execute("UPDATE flag SET rollup = %s WHERE name = 'OVERLOAD'", [enters])
         case _:
-            roll_up(worker, batch_marks=3)
+            roll_up(worker, batch_hours=3)
 
 
 @settings(
