@@ -62,7 +62,12 @@ class Metrics:
         )
         self.watchdog = Counter(
             "msl_ingest_watchdog_restarts",
-            "Connections replaced because they were silent or their thread was dead",
+            "Connections replaced because the broker was silent, or said what no broker may",
+            registry=self.registry,
+        )
+        self.refused_subscriptions = Gauge(
+            "msl_ingest_refused_subscriptions",
+            "Streams that the broker doesn't let us subscribe; above 0 is an alarm",
             registry=self.registry,
         )
         self.failures = Counter(

@@ -3,6 +3,10 @@
 A connection has a number, its epoch: what came by an earlier one will be sent again by the broker,
 and a PUBACK for it would answer for somebody else's packet id. One thread owns the connection; it
 connects anew whatever happens, and watches for a broker that says nothing at all.
+
+What holds, whatever the network does: nothing is acknowledged that the writer hasn't asked for, at
+most once a packet id, and only on the connection that it came by; what waits in memory is bounded
+by Receive Maximum; a refused subscription is asked for again and shown as a metric.
 """
 
 import contextlib
@@ -12,12 +16,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from contract import topics
 from contract.limits import MAX_PAYLOAD_BYTES, SESSION_EXPIRY_S
 from contract.streams import Stream
 from server.errors import MslError
+from server.ingest.answers import FAILURE, Answer, Answering
 from server.ingest.broker_access import BrokerAccess
 from server.ingest.inbound import Message
 from server.ingest.metrics import Metrics
@@ -38,8 +43,13 @@ SILENCE_S = 3 * KEEPALIVE_S
 ACK_EXPIRES_S = 120
 KINDS = (*(stream.value for stream in Stream), topics.STATUS, topics.WALKTEST)
 
-# A payload with everything around it; a broker that says more is not ours.
+# A payload with everything around it. The broker is told, and keeps what is larger to itself: the
+# node is never answered for it, and cuts it up. One that sends it all the same is not ours.
 MAX_PACKET_BYTES = 2 * MAX_PAYLOAD_BYTES
+# An answer to a node is about 100 bytes; a broker that takes less could not be answered through.
+LEAST_PACKET_BYTES = 512
+# A subscription that the broker refused, usually by its access list: somebody may be mending it.
+RESUBSCRIBE_S = 30.0
 # Answers to nodes on their way at once; the broker may allow fewer.
 ANSWERS_MAX = 200
 # And waiting for their turn. A node whose answer is dropped sends its batch again.
@@ -47,16 +57,14 @@ ANSWERS_WAITING_MAX = 100_000
 TURN_S = 1.0
 # What is queued when we are told to stop has this long to leave.
 LAST_WORDS_S = 2.0
-FAILURE = 0x80
-SUBSCRIBE_MID, UNSUBSCRIBE_MID, FIRST_ANSWER_MID = 1, 2, 3
+RECEIVE_MAXIMUM_EXCEEDED = 0x93
+# Brokers count a little differently; twice what was allowed is no counting.
+OPEN_FACTOR = 2
+SUBSCRIBE_MID, UNSUBSCRIBE_MID = 1, 2
 
 
-class Answer(NamedTuple):
-    """A message of ours to a node."""
-
-    topic: str
-    payload: bytes
-    expires_s: int
+class TooManyOpen(LinkEnded):
+    """The broker has sent far more than it may without an acknowledgement."""
 
 
 class Receiver(Protocol):
@@ -106,10 +114,14 @@ class MqttReceiver:
         self._metrics = metrics
         self._silence_s = silence_s
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        # Guards epoch and link: an acknowledgement belongs to both.
+        # Guards epoch, link and what is open: an acknowledgement belongs to all three.
         self._lock = threading.Lock()
         self._epoch = 0
         self._link: Link | None = None
+        self._open: set[int] = set()
+        self._asked_kinds: list[str] = []
+        self._refused_kinds: list[str] = []
+        self._resubscribe_at_s = 0.0
         self._answers: deque[Answer] = deque(maxlen=ANSWERS_WAITING_MAX)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ingest-broker", daemon=True)
@@ -148,6 +160,7 @@ class MqttReceiver:
             if self._link is not None:
                 epoch = self._epoch
                 mids = [m.mid for m in messages if m.epoch == epoch and m.mid]  # 0: QoS 0
+                self._open.difference_update(mids)
                 self._link.send(packets.pubacks(mids))
 
     def is_current(self, message: Message) -> bool:
@@ -205,7 +218,7 @@ class MqttReceiver:
             log.warning("no connection to the broker at %s, trying again: %s", where, error)
             return
         log.warning("connection to the broker ended, connecting anew: %s", error)
-        if isinstance(error, Silent | Malformed):
+        if isinstance(error, Silent | Malformed | TooManyOpen):
             self._metrics.watchdog.inc()
 
     def _converse(self) -> None:
@@ -214,7 +227,13 @@ class MqttReceiver:
             self._access.host,
             self._access.port,
             self._access.tls_context(),
-            packets.connect(self._client_id, KEEPALIVE_S, SESSION_EXPIRY_S, self._receive_maximum),
+            packets.connect(
+                self._client_id,
+                KEEPALIVE_S,
+                SESSION_EXPIRY_S,
+                self._receive_maximum,
+                MAX_PACKET_BYTES,
+            ),
             keepalive_s=KEEPALIVE_S,
             silence_s=self._silence_s,
             max_bytes=MAX_PACKET_BYTES,
@@ -225,19 +244,32 @@ class MqttReceiver:
             while not self._closing.is_set():
                 answering.fill(self._answers)
                 self._sort(link.turn(TURN_S), answering)
+                self._subscribe_refused(link)
                 self._metrics.queued.set(self.waiting())
             self._take_leave(link, answering)
+        except TooManyOpen:
+            link.send(packets.disconnect(RECEIVE_MAXIMUM_EXCEEDED))
+            with contextlib.suppress(OSError, Malformed):
+                link.turn(0)
+            raise
         finally:
             link.close()
 
     def _begin(self, link: Link) -> None:
+        allowed_bytes = link.connack.maximum_packet_size
+        if allowed_bytes < LEAST_PACKET_BYTES:
+            raise LinkEnded(
+                f"the broker takes packets of {allowed_bytes} bytes; answers to nodes need"
+                f" {LEAST_PACKET_BYTES}: set its max_packet_size"
+            )
         self._forget_queued()
         with self._lock:
             self._epoch += 1
             self._link = link
+            self._open.clear()
         self._metrics.connects.labels("broker").inc()
         self._metrics.connected.set(1)
-        link.send(packets.subscribe(SUBSCRIBE_MID, map(topics.up_filter, self._kinds)))
+        self._subscribe(link, self._kinds)
         unwanted = [topics.up_filter(kind) for kind in KINDS if kind not in self._kinds]
         if unwanted:
             link.send(packets.unsubscribe(UNSUBSCRIBE_MID, unwanted))
@@ -249,11 +281,13 @@ class MqttReceiver:
             "resumed" if link.connack.session_present else "new",
         )
 
-    def _sort(self, came: Sequence[Packet | Publish], answering: "Answering") -> None:
+    def _sort(self, came: Sequence[Packet | Publish], answering: Answering) -> None:
         received_ms = int(time.time() * 1000)
         epoch, put = self._epoch, self._messages.put
         for packet in came:
             if isinstance(packet, Publish):
+                if packet.mid and not self._opened(packet.mid):
+                    continue
                 put(
                     Message(
                         epoch, packet.mid, packet.topic, packet.payload, received_ms,
@@ -266,16 +300,51 @@ class MqttReceiver:
                 self._subscribed(packet.body)
             elif packet.kind == Kind.DISCONNECT:
                 reason = packet.body[0] if packet.body else 0
-                raise LinkEnded(f"the broker ended the connection with reason {reason:#x}")
+                said = packets.reason_text(reason)
+                raise LinkEnded(f"the broker ended the connection with reason {said}")
             elif packet.kind not in (Kind.PINGRESP, Kind.UNSUBACK):
                 raise Malformed(f"packet type {packet.kind}, which a broker doesn't send us")
 
-    def _subscribed(self, body: bytes) -> None:
-        for kind, reason in zip(self._kinds, packets.read_reasons(body)[1], strict=False):
-            if reason >= FAILURE:
-                log.error("broker refused the subscription to %s: %#x", kind, reason)
+    def _opened(self, mid: int) -> bool:
+        """Note a packet id as unanswered; False for one that is: it gets its answer once.
 
-    def _take_leave(self, link: Link, answering: "Answering") -> None:
+        Raises:
+            TooManyOpen: The broker sends ahead without end, and memory has one.
+        """
+        with self._lock:
+            if mid in self._open:
+                return False
+            self._open.add(mid)
+            if len(self._open) > OPEN_FACTOR * self._receive_maximum:
+                raise TooManyOpen(
+                    f"{len(self._open)} messages unanswered; the broker was allowed"
+                    f" {self._receive_maximum}"
+                )
+        return True
+
+    def _subscribe(self, link: Link, kinds: Sequence[str]) -> None:
+        self._asked_kinds, self._refused_kinds = list(kinds), []
+        link.send(packets.subscribe(SUBSCRIBE_MID, map(topics.up_filter, kinds)))
+
+    def _subscribed(self, body: bytes) -> None:
+        _, reasons = packets.read_reasons(body)
+        if len(reasons) != len(self._asked_kinds):
+            raise Malformed(f"{len(reasons)} answers to {len(self._asked_kinds)} subscriptions")
+        for kind, reason in zip(self._asked_kinds, reasons, strict=True):
+            if reason >= FAILURE:
+                self._refused_kinds.append(kind)
+                log.error(
+                    "broker refused the subscription to %s with reason %s; asking again in %.0f s",
+                    kind, packets.reason_text(reason), RESUBSCRIBE_S,
+                )  # fmt: skip
+        self._resubscribe_at_s = time.monotonic() + RESUBSCRIBE_S
+        self._metrics.refused_subscriptions.set(len(self._refused_kinds))
+
+    def _subscribe_refused(self, link: Link) -> None:
+        if self._refused_kinds and time.monotonic() >= self._resubscribe_at_s:
+            self._subscribe(link, self._refused_kinds)
+
+    def _take_leave(self, link: Link, answering: Answering) -> None:
         until_s = time.monotonic() + LAST_WORDS_S
         answering.fill(self._answers)
         while (link.unsent_bytes() or self._answers) and time.monotonic() < until_s:
@@ -298,37 +367,3 @@ class MqttReceiver:
                 self._messages.get_nowait()
         except queue.Empty:
             pass
-
-
-class Answering:
-    """Our own messages to nodes: as many on their way as the broker takes, then the next.
-
-    Args:
-        window: How many the broker takes before it has acknowledged one.
-    """
-
-    def __init__(self, link: Link, window: int) -> None:
-        self._link = link
-        self._free = deque(range(FIRST_ANSWER_MID, FIRST_ANSWER_MID + window))
-        self._under_way: set[int] = set()
-
-    def fill(self, answers: deque[Answer]) -> None:
-        """Send what fits into the window."""
-        out = bytearray()
-        while answers and self._free:
-            answer, mid = answers.popleft(), self._free.popleft()
-            self._under_way.add(mid)
-            out += packets.publish(mid, answer.topic, answer.payload, expiry_s=answer.expires_s)
-        if out:
-            self._link.send(bytes(out))
-
-    def settled(self, body: bytes) -> None:
-        """The broker has one of them; raises `Malformed` for one that it can't have."""
-        mid, reason = packets.read_puback(body)
-        if mid not in self._under_way:
-            raise Malformed(f"an acknowledgement of packet {mid}, which was not sent")
-        self._under_way.remove(mid)
-        self._free.append(mid)
-        # 0x10, nobody subscribed, is a node that went offline: it asks again when it is back.
-        if reason >= FAILURE:
-            log.error("broker refused an acknowledgement to a node: %#x", reason)

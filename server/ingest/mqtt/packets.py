@@ -264,6 +264,27 @@ def read_reasons(body: bytes) -> tuple[int, list[int]]:
     return _U16.unpack_from(body)[0], list(body[found[0] + found[1] :])
 
 
+# Why a broker ends a connection (3.14.2.1): those that tell somebody what to do.
+_REASONS = {
+    0x81: "malformed packet",
+    0x82: "protocol error",
+    0x87: "not authorized",
+    0x8B: "server shutting down",
+    0x8D: "keep alive timeout",
+    0x8E: "session taken over: another process uses this certificate",
+    0x93: "receive maximum exceeded",
+    0x95: "packet too large",
+    0x97: "quota exceeded",
+    0x98: "administrative action",
+}
+
+
+def reason_text(reason: int) -> str:
+    """A reason code (2.4) in words where we have them."""
+    said = _REASONS.get(reason)
+    return f"{reason:#x}, {said}" if said else f"{reason:#x}"
+
+
 def read_puback(body: bytes) -> tuple[int, int]:
     """Packet id and reason code (3.4); without a code it is success. Raises `Malformed`."""
     if len(body) < 2:
@@ -271,11 +292,21 @@ def read_puback(body: bytes) -> tuple[int, int]:
     return _U16.unpack_from(body)[0], body[2] if len(body) > 2 else 0
 
 
-def connect(client_id: str, keepalive_s: int, session_expiry_s: int, receive_maximum: int) -> bytes:
-    """CONNECT without a clean start (3.1): what the session holds for us comes first."""
+def connect(
+    client_id: str,
+    keepalive_s: int,
+    session_expiry_s: int,
+    receive_maximum: int,
+    max_packet_bytes: int = MAX_REMAINING,
+) -> bytes:
+    """CONNECT without a clean start (3.1): what the session holds for us comes first.
+
+    A message larger than `max_packet_bytes` is one that the broker throws away (3.1.2.11.4).
+    """
     properties = (
         bytes([SESSION_EXPIRY]) + _U32.pack(session_expiry_s)
         + bytes([RECEIVE_MAXIMUM]) + _U16.pack(receive_maximum)
+        + bytes([MAXIMUM_PACKET_SIZE]) + _U32.pack(max_packet_bytes)
     )  # fmt: skip
     body = _text("MQTT") + bytes([5, 0]) + _U16.pack(keepalive_s)
     return _packet(Kind.CONNECT << 4, body + _sized(properties) + _text(client_id))
@@ -317,6 +348,11 @@ def pubacks(mids: Iterable[int]) -> bytes:
 
 PINGREQ = bytes([Kind.PINGREQ << 4, 0])
 DISCONNECT = bytes([Kind.DISCONNECT << 4, 0])
+
+
+def disconnect(reason: int) -> bytes:
+    """DISCONNECT that says what the other side did wrong (3.14)."""
+    return bytes([Kind.DISCONNECT << 4, 1, reason])
 
 
 def _packet(first: int, body: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """A node's side of the broker, as bare as can be: publish and wait for the PUBACK, hear acks."""
 
 import queue
+import threading
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,11 +28,13 @@ class MqttNode:
     ) -> None:
         self._node_id = node_id
         self.acks: queue.SimpleQueue[tuple[str, Ack]] = queue.SimpleQueue()
+        self._subscribed = threading.Event()
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=node_id, protocol=mqtt.MQTTv5
         )
         self._client.tls_set(str(broker.ca_file), str(files.certificate), str(files.key))
         self._client.on_message = self._heard
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.max_inflight_messages_set(50)
         self._broker = broker
         self._session_expiry_s = session_expiry_s
@@ -44,6 +47,7 @@ class MqttNode:
         )
         self._client.loop_start()
         self._client.subscribe(topics.down_filter(self._node_id), qos=1)
+        assert self._subscribed.wait(60), "the broker answered no subscription within 60 s"
         return self
 
     def __exit__(

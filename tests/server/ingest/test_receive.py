@@ -281,12 +281,12 @@ def test_an_answer_does_not_wait_for_a_node_that_is_away(
 def test_a_silent_broker_is_noticed(
     bench: Bench, wire: Wire, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with bench.receiver(silence_s=1) as receiver:
-        time.sleep(2)  # a quiet broker answers pings, so nothing happens
+    with bench.receiver(silence_s=4) as receiver:
+        time.sleep(5)  # a quiet broker answers pings, so nothing happens
         assert bench.value("msl_ingest_watchdog_restarts_total") == 0
         os.kill(bench.broker.pid, signal.SIGSTOP)
         try:
-            wait_for(lambda: bench.value("msl_ingest_watchdog_restarts_total") >= 1)
+            wait_for(lambda: bench.value("msl_ingest_watchdog_restarts_total") >= 1, timeout_s=60)
         finally:
             os.kill(bench.broker.pid, signal.SIGCONT)
         wait_for(lambda: receiver.connected, timeout_s=60)
@@ -294,6 +294,19 @@ def test_a_silent_broker_is_noticed(
             node.publish(wire.lights(1))
             receiver.acknowledge(take(receiver, 1, timeout_s=60))
     assert "nothing from the broker for" in caplog.text
+
+
+def test_what_is_larger_than_we_take_stays_at_the_broker_and_holds_nobody_up(
+    bench: Bench, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receive, "MAX_PACKET_BYTES", 2000)
+    with bench.receiver() as receiver, bench.node() as node:
+        node.publish(wire.raw(b"x" * 3000), wire.lights(1))
+        (found,) = take(receiver, 1)
+        receiver.acknowledge([found])
+        assert found.payload != b"x" * 3000
+        assert take_all(receiver) == []
+        assert receiver.epoch == 1
 
 
 def test_a_certificate_names_the_process(bench: Bench, tmp_path: Path) -> None:
