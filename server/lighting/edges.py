@@ -42,6 +42,8 @@ class Edge:
     evening: bool
     sight: Sight
     minute: int | None = None
+    elevation_deg: float | None = None
+    """The sun's at that minute."""
     sky_lx: float = float("nan")
     """Light without the lamp, next to the switching."""
     fast: bool = True
@@ -56,10 +58,25 @@ class Lights:
     smooth: Lux
     fast: Steps
     slow: Steps
+    sudden: tuple[Steps, Steps]
+    """Within one minute, and within two; at dusk and dawn only."""
     unrest: Steps
     state: LitState
     own_lx: NDArray[np.float32]
     """(nights, 2) the lamp's own light in the evening and in the morning."""
+
+    def seen(self, night: int, minute: int, *, evening: bool) -> Edge:
+        """The edge at a minute."""
+        at = minute - 2 if evening else minute + 2
+        sky_lx = float(self.smooth[night, min(max(at, 0), MINUTES - 1)])
+        around = self.fast[night, max(minute - 2, 0) : minute + 2]
+        most = float(np.fmax.reduce(around if evening else -around, initial=0.0))
+        own_lx = float(self.own_lx[night, 0 if evening else 1])
+        return Edge(
+            night=night, evening=evening, sight=Sight.SEEN, minute=minute, sky_lx=sky_lx,
+            elevation_deg=float(self.grid.sun_deg[night, min(minute, MINUTES - 1)]),
+            fast=most > _STEP_OF_OWN * own_lx,
+        )  # fmt: skip
 
 
 def own_light(grid: NightGrid, own_bins_lx: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -136,16 +153,16 @@ def _dusk_edge(lights: Lights, night: int, sustained: Mask, comes: Mask) -> Edge
     dark_before = np.flatnonzero(state.dark[night, :lit])
     dark = int(dark_before[-1]) if dark_before.size else -1
     if dark >= 0 and lit - dark <= _JOINED_MIN:
-        return _seen(lights, night, dark + 1, evening=True)
+        return lights.seen(night, dark + 1, evening=True)
     step = _likest(lights, night, comes, dark + 1, lit + 5, evening=True)
     if step is not None:
-        return _seen(lights, night, step + 1, evening=True)
+        return lights.seen(night, step + 1, evening=True)
     if dark >= 0:
         # Dark was certain, later lit, and the moment itself is a gap or too gradual.
         gap = not state.measured[night, dark + 1 : lit].all()
         close = lit - dark <= 20 and not gap
         return (
-            _seen(lights, night, dark + 1, evening=True)
+            lights.seen(night, dark + 1, evening=True)
             if close
             else Edge(night=night, evening=True, sight=Sight.UNKNOWN)
         )
@@ -164,15 +181,15 @@ def _dawn_edge(lights: Lights, night: int, sustained: Mask, goes: Mask) -> Edge:
     dark_after = np.flatnonzero(state.dark[night, lit + 1 :])
     dark = lit + 1 + int(dark_after[0]) if dark_after.size else MINUTES
     if dark < MINUTES and dark - lit <= _JOINED_MIN:
-        return _seen(lights, night, dark, evening=False)
+        return lights.seen(night, dark, evening=False)
     step = _likest(lights, night, goes, lit - 5, dark, evening=False)
     if step is not None:
-        return _seen(lights, night, step + 1, evening=False)
+        return lights.seen(night, step + 1, evening=False)
     if dark < MINUTES:
         gap = not state.measured[night, lit:dark].all()
         close = dark - lit <= 20 and not gap
         return (
-            _seen(lights, night, dark, evening=False)
+            lights.seen(night, dark, evening=False)
             if close
             else Edge(night=night, evening=False, sight=Sight.UNKNOWN)
         )
@@ -193,13 +210,3 @@ def _likest(
     best = int(np.argmin(np.abs(steps - own_lx)))
     # A step shows in the two minutes around it: take the first of them.
     return int(at[best - 1] if best and at[best] - at[best - 1] == 1 else at[best])
-
-
-def _seen(lights: Lights, night: int, minute: int, *, evening: bool) -> Edge:
-    at = minute - 2 if evening else minute + 2
-    sky_lx = float(lights.smooth[night, min(max(at, 0), MINUTES - 1)])
-    around = lights.fast[night, max(minute - 2, 0) : minute + 2]
-    most = float(np.fmax.reduce(around if evening else -around, initial=0.0))
-    own_lx = float(lights.own_lx[night, 0 if evening else 1])
-    return Edge(night=night, evening=evening, sight=Sight.SEEN, minute=minute, sky_lx=sky_lx,
-                fast=most > _STEP_OF_OWN * own_lx)  # fmt: skip

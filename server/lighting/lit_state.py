@@ -52,7 +52,8 @@ def lit_state(
     return LitState(
         dark=lux < dark_lx,
         # Where the sky gives as much as the lamp, a clear dawn after a grey week looks like one.
-        lit=(smooth > lit_lx + sky) & (sky < lit_lx),
+        # A dark minute is dark at once, also while its successor, and so its median, is unknown.
+        lit=(smooth > lit_lx + sky) & (sky < lit_lx) & ~(lux < dark_lx),
         due=due,
         measured=np.isfinite(lux),
     )

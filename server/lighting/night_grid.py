@@ -16,6 +16,18 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Calendar:
+    """When nights are, without their sun: what a service keeps of a grid."""
+
+    start_s: int
+    """UTC second of the first night's solar noon."""
+
+    def time_s(self, night: int, minute: float) -> int:
+        """UTC seconds of a minute of a night."""
+        return self.start_s + 60 * int(night * MINUTES + minute)
+
+
+@dataclass(frozen=True, kw_only=True)
 class NightGrid:
     """The nights of one place; all arrays are (nights, 1440), columns from solar noon."""
 
@@ -23,22 +35,29 @@ class NightGrid:
     """UTC second of the first row's first minute."""
     sun_deg: NDArray[np.float32]
     clear_lx: NDArray[np.float32]
+    """Of a clear sky."""
+    is_night: Mask
+    """The sun is under -6 deg."""
 
     @property
     def nights(self) -> int:
         return int(self.sun_deg.shape[0])
 
-    @property
-    def is_night(self) -> Mask:
-        return np.asarray(self.sun_deg < NIGHT_DEG)
+    def rows(self, first: int, last: int) -> "NightGrid":
+        """The nights [first, last)."""
+        own = slice(first, last)
+        return NightGrid(
+            start_s=self.start_s + first * 60 * MINUTES, sun_deg=self.sun_deg[own],
+            clear_lx=self.clear_lx[own], is_night=self.is_night[own],
+        )  # fmt: skip
 
     def number(self, night: int) -> int:
         """A night's number that is the same on every grid of this place."""
         return self.start_s // 86_400 + night
 
-    def time_s(self, night: int, minute: float) -> int:
-        """UTC seconds of a minute of a night."""
-        return self.start_s + 60 * int(night * MINUTES + minute)
+    @property
+    def calendar(self) -> Calendar:
+        return Calendar(start_s=self.start_s)
 
     def column(self, night: int, elevation: float, *, evening: bool) -> int | None:
         """Minute at which the sun sinks below (evening) or rises above an elevation; None: never.
@@ -66,6 +85,7 @@ def night_grid(first_s: float, last_s: float, lat_deg: float, lon_deg: float) ->
         start_s=start_s,
         sun_deg=sun_deg.astype(np.float32),
         clear_lx=clear_sky_lx(sun_deg).astype(np.float32),
+        is_night=sun_deg < NIGHT_DEG,
     )
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.lighting.edges import Lights, Sight
+from server.lighting.habit import JudgedEdge, Way
 from server.lighting.night_grid import MIDNIGHT, MINUTES, Mask
-from server.lighting.switching import JudgedEdge, SwitchingFault
+from server.lighting.switching import WayFault
 
 RAISE_MIN = 10
 """Dark minutes after which a lamp is called out."""
@@ -66,6 +67,30 @@ class Window:
     """Minutes that were dark or lit for certain."""
     dark: Mask
     """(len(minutes),)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchedNight:
+    """What a window says, without its minutes: small enough to keep for years."""
+
+    night: int
+    cycling: CyclingNight | None
+    runs: tuple[DarkRun, ...]
+    first_lit: int | None
+    last_lit: int | None
+    lit_before_run: int
+    """Lit minutes before the first run."""
+    mostly_dark: bool
+
+    def later(self, by: int) -> "WatchedNight":
+        """The same with its night counted from another first one."""
+        cycling = self.cycling
+        return replace(
+            self,
+            night=self.night + by,
+            cycling=None if cycling is None else replace(cycling, night=cycling.night + by),
+            runs=tuple(replace(run, night=run.night + by) for run in self.runs),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,19 +198,33 @@ def _runs(mask: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.flatnonzero(change == 1), np.flatnonzero(change == -1)
 
 
-def outages(nights: list[Window], cycling: set[int]) -> list[Outage]:
-    """All outages of one lamp; nights in `cycling` are read as lit."""
+def watched(window: Window) -> WatchedNight:
+    """Sum up one night's window."""
+    runs = tuple(dark_runs(window))
+    lit = window.minutes[~window.dark]
+    return WatchedNight(
+        night=window.night,
+        cycling=cycling_night(window),
+        runs=runs,
+        first_lit=int(lit[0]) if lit.size else None,
+        last_lit=int(lit[-1]) if lit.size else None,
+        lit_before_run=int((lit < runs[0].begin).sum()) if runs else 0,
+        mostly_dark=int(window.dark.sum()) > window.dark.size // 2,
+    )
+
+
+def outages(nights: list[WatchedNight]) -> list[Outage]:
+    """All outages of one lamp; nights of cycling are read as lit."""
     found: list[Outage] = []
     last_lit: tuple[int, int] | None = None
     going: Outage | None = None
-    for window in nights:
-        runs = [] if window.night in cycling else dark_runs(window)
-        lit = window.minutes[~window.dark]
-        if going is not None and not _goes_on(window, runs):
+    for night in nights:
+        runs = () if night.cycling is not None else night.runs
+        if going is not None and not _goes_on(night, runs):
             # Lit again at its first judged minute that is lit for good.
-            if lit.size == 0:
+            if night.first_lit is None:
                 continue
-            found.append(replace(going, relit=(window.night, int(lit[0]))))
+            found.append(replace(going, relit=(night.night, night.first_lit)))
             going = None
         for run in runs:
             if going is not None:
@@ -196,8 +235,8 @@ def outages(nights: list[Window], cycling: set[int]) -> list[Outage]:
             if run.relit is not None:
                 found.append(replace(going, relit=(run.night, run.relit)))
                 going = None
-        if lit.size:
-            last_lit = (window.night, int(lit[-1]))
+        if night.last_lit is not None:
+            last_lit = (night.night, night.last_lit)
     if going is not None:
         found.append(going)
     return [one for one in found if one.relit is None or one.dark_min >= KEEP_MIN]
@@ -218,7 +257,7 @@ def seen_lit_at_dusk(judged: list[JudgedEdge]) -> dict[int, int]:
     }
 
 
-def _goes_on(window: Window, runs: list[DarkRun]) -> bool:
+def _goes_on(night: WatchedNight, runs: tuple[DarkRun, ...]) -> bool:
     """Whether a lamp that was out the night before is still out in this one.
 
     A shop window may look like the lamp in the hours when the lamp is usually dimmed; a lamp that
@@ -228,21 +267,16 @@ def _goes_on(window: Window, runs: list[DarkRun]) -> bool:
         return False
     if runs[0].lit_before is None:
         return True
-    lit_first = int((~window.dark[window.minutes < runs[0].begin]).sum())
-    return lit_first < _LIT_AGAIN_MIN and int(window.dark.sum()) > window.dark.size // 2
+    return night.lit_before_run < _LIT_AGAIN_MIN and night.mostly_dark
 
 
-def explained_by_switching(outage: Outage, faults: list[SwitchingFault]) -> bool:
+def explained_by_switching(outage: Outage, faults: list[WayFault]) -> bool:
     """Whether an outage is one of the nights of a switching fault: dark at its edge only."""
     if len(outage.runs) != 1:
         return False
     run = outage.first
     if run.lit_before is None and run.relit is not None and run.relit < MIDNIGHT + 60:
-        return any(one.evening and one.late and _spans(one, run.night) for one in faults)
+        return any(one.way is Way.LATE_ON and one.covers(run.night) for one in faults)
     if run.relit is None and run.lit_before is not None:
-        return any(not one.evening and not one.late and _spans(one, run.night) for one in faults)
+        return any(one.way is Way.EARLY_OFF and one.covers(run.night) for one in faults)
     return False
-
-
-def _spans(fault: SwitchingFault, night: int) -> bool:
-    return fault.judged[0].edge.night - 1 <= night <= fault.judged[-1].edge.night + 1

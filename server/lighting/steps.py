@@ -11,6 +11,7 @@ from server.lighting.night_grid import Lux, Mask
 
 FAST_MIN = 2
 SLOW_MIN = 9
+_TREND_MIN = 8
 _REST_MIN = 20
 _REST_GAP_MIN = 3
 
@@ -21,6 +22,28 @@ Steps = NDArray[np.float32]
 def fast_steps(lux: Lux) -> Steps:
     """Light added within two minutes; negative when it went."""
     return _steps(lux, ahead=FAST_MIN - 1, trend_min=5)
+
+
+def sudden_steps(lux: Lux, where: Mask) -> tuple[Steps, Steps]:
+    """What came within one minute, and within two, beside the middle trend of 8 minutes before.
+
+    Quieter than `fast_steps`, and dearer: only minutes of `where` are looked at, the rest is NaN.
+    """
+    flat = np.maximum(lux.ravel(), np.float32(0.02))
+    change = np.diff(np.log(flat), prepend=np.float32(np.nan))
+    at = np.flatnonzero(where.ravel())
+    at = at[(at > _TREND_MIN) & (at < flat.size - 1)]
+    before = np.lib.stride_tricks.sliding_window_view(change, _TREND_MIN)[at - _TREND_MIN]
+    ordered = np.sort(before, axis=1)
+    known = np.isfinite(before).sum(axis=1)
+    trend = np.take_along_axis(ordered, (known // 2).clip(0, _TREND_MIN - 1)[:, None], axis=1)[:, 0]
+    trend = np.where(known >= _TREND_MIN // 2, np.clip(trend, -0.3, 0.3), np.nan)
+    found = []
+    for minutes in (1, 2):
+        out = np.full(flat.size, np.nan, dtype=np.float32)
+        out[at] = flat[at + minutes - 1] - flat[at - 1] * np.exp(minutes * trend)
+        found.append(out.reshape(lux.shape))
+    return found[0], found[1]
 
 
 def slow_steps(lux: Lux) -> Steps:

@@ -2,17 +2,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from server.lighting.lamp_nights import LampMemory, read_lamp
-from server.lighting.night_grid import NightGrid, laid_out, night_grid
-
-
-def part(grid: NightGrid, first: int, last: int) -> NightGrid:
-    rows = slice(first, last)
-    return NightGrid(
-        start_s=grid.start_s + first * 86_400,
-        sun_deg=grid.sun_deg[rows],
-        clear_lx=grid.clear_lx[rows],
-    )
+from server.lighting.lamp_nights import LampMemory, lamp_faults, read_lamp
+from server.lighting.night_grid import laid_out, night_grid
 
 
 def test_reading_the_last_nights_from_memory_is_reading_them_all(street: Callable) -> None:  # type: ignore[type-arg]
@@ -26,14 +17,10 @@ def test_reading_the_last_nights_from_memory_is_reading_them_all(street: Callabl
     lux = laid_out(grid, samples.t_s, samples.lux)
     whole = read_lamp(grid, lux, LampMemory())
     memory = LampMemory()
-    read_lamp(part(grid, 0, 40), lux[:40], memory)
-    rest = read_lamp(part(grid, 40, grid.nights), lux[40:], memory)
-    theirs = [(one.expected, one.wrong, one.missing) for one in whole.judged[80:]]
-    assert [(one.expected, one.wrong, one.missing) for one in rest.judged] == theirs
-    np.testing.assert_array_equal(rest.ratio_log, whole.ratio_log[40:])
-    assert [window.night + 40 for window in rest.windows] == [
-        window.night for window in whole.windows if window.night >= 40
-    ]
-    assert [run.begin for one in rest.outages for run in one.runs] == [
-        run.begin for one in whole.outages for run in one.runs if run.night >= 40
-    ]
+    first = read_lamp(grid.rows(0, 40), lux[:40], memory, after=lux[40:41])
+    rest = read_lamp(grid.rows(40, grid.nights), lux[40:], memory, before=lux[39:40])
+    both = first.then(rest)
+    assert both.judged == whole.judged
+    assert both.watched == whole.watched
+    assert lamp_faults(both) == lamp_faults(whole)
+    np.testing.assert_array_equal(both.ratio_log, whole.ratio_log)
