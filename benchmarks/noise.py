@@ -143,7 +143,7 @@ def fitted_zeros(sample_rate_hz: int) -> tuple[complex, ...]:
 
 def figures() -> dict[str, float]:
     """Every figure by its name; dB unless the name says otherwise."""
-    tops_hz = {32_000: 15_000, 44_100: 16_000, 48_000: 16_000, 96_000: 20_000}
+    tops_hz = {16_000: 7_600, 32_000: 15_000, 44_100: 16_000, 48_000: 16_000, 96_000: 20_000}
     weighting = {
         f"weighting {curve} at {rate} Hz, 20 Hz to {top} Hz: largest error": weighting_error_db(
             rate, curve, top

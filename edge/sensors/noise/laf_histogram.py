@@ -39,6 +39,8 @@ class LafHistogram:
     def exceeded_db(self, share: float) -> float | None:
         """The level exceeded for `share` (0 to 1) of the time; None without any level.
 
+        None as well where it lies in the lowest class: that is digital silence, not a level.
+
         The middle of its class, so within 0.05 dB of the percentile of the levels themselves.
         """
         total = self.total_n
@@ -47,7 +49,7 @@ class LafHistogram:
         # At least one level lies at or below what the highest share exceeds.
         below = max((1 - share) * total, 1)
         index = int(np.searchsorted(np.cumsum(self._counts), below))
-        return round(LOWEST_DB + (index + 0.5) * CLASS_DB, 2)
+        return round(LOWEST_DB + (index + 0.5) * CLASS_DB, 2) if index else None
 
     def wire_classes(self) -> list[tuple[int, int]]:
         """Sparse (class, count) of the wire's classes, ascending; class k begins at k x 0.5 dB."""

@@ -21,6 +21,8 @@ from edge.sensors.noise.pcm import BLOCK_S, PcmBlock
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _FORMATS = {(_PCM, 16), (_PCM, 24), (_PCM, 32), (_FLOAT, 32), (_FLOAT, 64)}
 _SIZE_UNKNOWN = (0, 0xFFFFFFFF)
+# RF64 and BW64: files over 4 GiB, whose `data` chunk says 0xFFFFFFFF and whose `ds64` has the size.
+_KINDS = (b"RIFF", b"RF64", b"BW64")
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,10 @@ def read_header(file: BinaryIO, name: str) -> WavFormat:
         SourceError: not a WAV file, or one whose samples this reader doesn't know.
     """
     riff = file.read(12)
-    if len(riff) < 12 or riff[:4] not in (b"RIFF", b"RF64") or riff[8:] != b"WAVE":
+    if len(riff) < 12 or riff[:4] not in _KINDS or riff[8:] != b"WAVE":
         raise SourceError(f"{name} is not a WAV file: it begins with {riff[:4]!r}")
     layout: tuple[int, int, int, int] | None = None
+    large_bytes: int | None = None
     while len(head := file.read(8)) == 8:
         chunk, size = head[:4], int.from_bytes(head[4:], "little")
         if chunk == b"fmt ":
@@ -56,7 +59,9 @@ def read_header(file: BinaryIO, name: str) -> WavFormat:
         elif chunk == b"data":
             if layout is None:
                 raise SourceError(f"{name} has samples before their format (no fmt chunk)")
-            return WavFormat(*layout, None if size in _SIZE_UNKNOWN else size)
+            return WavFormat(*layout, large_bytes if size in _SIZE_UNKNOWN else size)
+        elif chunk == b"ds64":
+            large_bytes = int.from_bytes(file.read(size + size % 2)[8:16], "little") or None
         else:
             file.seek(size + size % 2, 1)
     raise SourceError(f"{name} has no samples (no data chunk)")
@@ -106,6 +111,7 @@ class WavSource:
 
     def __init__(self, path: Path, clock: Clock, block_s: float = BLOCK_S) -> None:
         self._clock = clock
+        self._name = path.name
         try:
             self._file = path.open("rb")
         except OSError as error:
@@ -122,8 +128,18 @@ class WavSource:
         """Samples a second, as the file says."""
         return self._layout.sample_rate_hz
 
+    @property
+    def promised_s(self) -> float | None:
+        """Length that the header promises; None where it leaves that open."""
+        if self._layout.data_bytes is None:
+            return None
+        return self._layout.data_bytes / self._layout.frame_bytes / self.sample_rate_hz
+
     def blocks(self) -> Iterator[PcmBlock]:
-        """The file's samples; ends with the file, or at `close()`."""
+        """The file's samples; ends with the file, or at `close()`.
+
+        Raises `SourceError` for floats that are no numbers.
+        """
         begin_s, played_n = self._clock.boot_s(), 0
         left_bytes = self._layout.data_bytes
         while not self._file.closed:
@@ -134,6 +150,11 @@ class WavSource:
             samples = decode_first_channel(self._file.read(wanted_bytes), self._layout)
             if len(samples) == 0:
                 return
+            if not np.isfinite(samples).all():
+                raise SourceError(
+                    f"{self._name} holds a sample that is no number, in the second after"
+                    f" {played_n / self.sample_rate_hz:.1f} s; export the file anew"
+                )
             block = PcmBlock(samples, begin_s + played_n / self.sample_rate_hz)
             played_n += len(samples)
             # A block is there once its last sample has been heard.

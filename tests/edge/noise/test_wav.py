@@ -131,3 +131,20 @@ def test_no_block_holds_more_than_asked_for(write_wav: WriteWav) -> None:
     lengths = [len(block.samples) for block in source.blocks()]
     source.close()
     assert lengths == [6000] * 8 + [1]
+
+
+def test_the_64_bit_header_of_a_large_file_says_where_the_sound_ends(tmp_path: Path) -> None:
+    path = tmp_path / "sound.wav"
+    samples = (WANTED * 2**15).astype("<i2").tobytes()
+    ds64 = struct.pack("<QQQI", 0, len(samples), len(WANTED), 0)
+    whole = riff((b"ds64", ds64), fmt(1, 16), (b"data", samples), (b"LIST", b"\x7f" * 40))
+    at = whole.index(b"data") + 4
+    path.write_bytes(b"RF64" + whole[4:at] + b"\xff" * 4 + whole[at + 4 :])
+    np.testing.assert_allclose(read(path), WANTED, atol=1e-9)
+
+
+def test_a_float_that_is_no_number_is_refused_with_its_place(write_wav: WriteWav) -> None:
+    samples = np.zeros(96_000, np.float32)
+    samples[60_000] = np.nan
+    with pytest.raises(SourceError, match=r"holds a sample that is no number.*after 1\.0 s"):
+        read(write_wav(samples), block_s=1.0)

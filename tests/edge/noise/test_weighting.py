@@ -63,6 +63,11 @@ def test_c_design_goal_has_its_known_values() -> None:
         (44_100, 16_000, 0.065),
         (44_100, 20_000, 0.09),
         (32_000, 15_000, 0.22),
+        (24_000, 11_400, 0.17),
+        (16_000, 7_600, 0.15),
+        (8_000, 3_800, 0.16),
+        (88_200, 20_000, 0.01),
+        (192_000, 20_000, 0.01),
     ],
 )
 def test_filter_keeps_to_the_design_goal(
@@ -99,5 +104,5 @@ def test_filters_are_stable(sample_rate_hz: int) -> None:
 
 
 def test_unknown_sample_rate_names_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match="8000 samples a second; resample to one of 32000"):
-        WeightingFilter(8000)
+    with pytest.raises(SettingsError, match="12345 samples a second; resample to one of 8000"):
+        WeightingFilter(12_345)
