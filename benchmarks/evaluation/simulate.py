@@ -10,7 +10,7 @@ import numpy as np
 from scipy import special
 
 from benchmarks.evaluation import worlds
-from benchmarks.evaluation.tally import Answer, Figures, tally
+from benchmarks.evaluation.tally import Answer, Task, tally
 from server.evaluation import linear
 from server.evaluation.bsts import BstsRequest, bsts
 from server.evaluation.count_regression import ar1_counts, poisson, quasi_binomial
@@ -51,17 +51,23 @@ def _row(row: Estimate, p: float | None, truth: float, *, log: bool) -> Answer:
     return Answer(value, holds, 1.0 if p is None else p)
 
 
-def shifted(method: str, setting: str, runs: int, make: Callable[[float], Run]) -> Figures:
-    """Figures without an effect, for methods whose answer just moves along with an added effect."""
-    return tally(method, setting, runs, make(0.0), truth=0.0)
+def shifted(method: str, setting: str, runs: int, make: Callable[[float], Run]) -> Task:
+    """Without an effect, for methods whose answer just moves along with an added effect."""
+    return Task(
+        method=method, setting=setting, runs=runs,
+        compute=lambda: tally(method, setting, runs, make(0.0), truth=0.0),
+    )  # fmt: skip
 
 
-def both(method: str, setting: str, runs: int, make: Callable[[float], Run]) -> Figures:
-    """Figures with the effect, and the false positives without."""
-    return tally(method, setting, runs, make(EFFECT), truth=EFFECT, null=make(0.0))
+def both(method: str, setting: str, runs: int, make: Callable[[float], Run]) -> Task:
+    """With the effect, and the false positives without."""
+    return Task(
+        method=method, setting=setting, runs=runs,
+        compute=lambda: tally(method, setting, runs, make(EFFECT), truth=EFFECT, null=make(0.0)),
+    )  # fmt: skip
 
 
-def its_linear(runs: int) -> Iterator[Figures]:
+def its_linear(runs: int) -> Iterator[Task]:
     """Level change (with slope change in the model) of a Gaussian series, five ways."""
 
     def run(n: int, rho: float, how: str, missing: float) -> Callable[[float], Run]:
@@ -110,7 +116,7 @@ def _linear_answer(y: Array, s: Segments, how: str, truth: float) -> Answer:
     return _wald(float(fit.beta[j]), float(np.sqrt(hac[j, j])), fit.df, truth)
 
 
-def its_counts(runs: int) -> Iterator[Figures]:
+def its_counts(runs: int) -> Iterator[Task]:
     """Level change of monthly counts with season; alone, and against a control series."""
 
     def run(n: int, rho: float, phi: float, how: str, base: float) -> Callable[[float], Run]:
@@ -163,7 +169,7 @@ def _controlled(effect: float) -> Run:
     return one
 
 
-def count_tables(runs: int) -> Iterator[Figures]:
+def count_tables(runs: int) -> Iterator[Task]:
     """RIRR with estimated, doubled and no dispersion; exact for small counts."""
 
     def run(mean: float, phi: float, how: str) -> Callable[[float], Run]:
@@ -197,19 +203,19 @@ def count_tables(runs: int) -> Iterator[Figures]:
         yield both("RIRR, exact (beside)", setting, runs, run(mean, 1.0, "exact"))
 
 
-def did_few(runs: int) -> Iterator[Figures]:
+def did_few(runs: int) -> Iterator[Task]:
     """As many sites as a pilot has."""
     yield from did_sites(runs, ((2, 6), (3, 6), (5, 8)), welch=True)
 
 
-def did_many(runs: int) -> Iterator[Figures]:
+def did_many(runs: int) -> Iterator[Task]:
     """More sites than assignments can be gone through, and one treated among many."""
     yield from did_sites(runs, ((10, 10), (1, 30)), welch=False)
 
 
 def did_sites(
     runs: int, sites: tuple[tuple[int, int], ...], *, welch: bool
-) -> Iterator[Figures]:  # fmt: skip
+) -> Iterator[Task]:  # fmt: skip
     """DiD of log rates over sites: randomisation, and Welch beside it."""
 
     def run(treated: int, control: int, missing: float, how: str) -> Callable[[float], Run]:
@@ -253,7 +259,7 @@ def _did_answer(result: Result, how: str, truth: float) -> Answer | None:
     return _row(row, row.p, truth, log=True)
 
 
-def synthetic(runs: int) -> Iterator[Figures]:
+def synthetic(runs: int) -> Iterator[Task]:
     """Placebo rank and placebo interval of the synthetic control."""
 
     def make_with(donors: int) -> Callable[[float], Run]:
@@ -279,7 +285,7 @@ def synthetic(runs: int) -> Iterator[Figures]:
     yield shifted("synthetic control, placebos", "19 donors, 40 + 20 times", runs, make_with(19))
 
 
-def surveys(runs: int) -> Iterator[Figures]:
+def surveys(runs: int) -> Iterator[Task]:
     """Proportional odds with weights."""
 
     def make(effect: float) -> Run:
@@ -301,8 +307,8 @@ def surveys(runs: int) -> Iterator[Figures]:
     yield both("survey, proportional odds", "200 a group, weights 0.5 to 2", runs, make)
 
 
-def bayes(runs: int) -> Iterator[Figures]:
-    """The structural model on its own ground, and where the level wanders more than its prior."""
+def bayes(runs: int) -> Iterator[Task]:
+    """The structural model where the level hardly moves, wanders, and wanders far."""
 
     def make_with(step: float) -> Callable[[float], Run]:
         def make(effect: float) -> Run:
@@ -315,7 +321,7 @@ def bayes(runs: int) -> Iterator[Figures]:
                     BstsRequest(
                         time=np.arange(n, dtype=np.float64), y=y,
                         controls={f"x{i}": column for i, column in enumerate(x)}, start=70.0,
-                        draws=800, seed=int(rng.integers(2**31)),
+                        draws=300, seed=int(rng.integers(2**31)),
                     )
                 )  # fmt: skip
                 return _row(result.estimates[0], result.p, 10 * effect, log=False)
@@ -324,12 +330,12 @@ def bayes(runs: int) -> Iterator[Figures]:
 
         return make
 
-    for step in (0.02, 0.1):
+    for step in (0.02, 0.1, 0.3):
         setting = f"70 + 30 points, 4 controls, level step {step:g} of the noise"
         yield shifted("BSTS", setting, runs, make_with(step))
 
 
-def single_count(runs: int) -> Iterator[Figures]:
+def single_count(runs: int) -> Iterator[Task]:
     """The whole answer of `count2x2` without sub-periods: dispersion 2 assumed."""
 
     def make(effect: float) -> Run:
@@ -347,7 +353,7 @@ def single_count(runs: int) -> Iterator[Figures]:
     yield both("count2x2 headline, no sub-periods", "80 a cell, dispersion 1.5", runs, make)
 
 
-GROUPS: dict[str, Callable[[int], Iterator[Figures]]] = {
+GROUPS: dict[str, Callable[[int], Iterator[Task]]] = {
     "did": did_few,
     "counts": count_tables,
     "count2x2": single_count,

@@ -16,7 +16,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """What `runs` runs of one method in one setting gave."""
+    """What `runs` runs of one method in one setting gave; `code` is the hash of what computed."""
 
     method: str
     setting: str
@@ -25,10 +25,25 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     bias: float | None
     coverage: float | None
     false_positive: float
+    code: str = ""
 
     def monte_carlo_error(self, share: float) -> float:
         """Standard error of a share of `runs`."""
         return math.sqrt(max(share * (1 - share), 1e-9) / max(self.runs, 1))
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """One row still to be computed."""
+
+    method: str
+    setting: str
+    runs: int
+    compute: Callable[[], Figures]
+
+    def done(self, row: Figures, code: str) -> bool:
+        """Whether a kept row is this one, computed with this code."""
+        asked = (self.method, self.setting, self.runs, code)
+        return asked == (row.method, row.setting, row.runs + row.refused, row.code)
 
 
 def _mean(values: list[float], truth: float) -> float | None:

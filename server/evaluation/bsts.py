@@ -20,13 +20,20 @@ from server.evaluation.results import Estimate, Result, estimate, refused
 from server.evaluation.verdict import verdict
 
 LEAST_BEFORE = 12
-# Below this the model's interval is too narrow on real streets (benchmarks.evaluation streets).
+# Below this the wander is hardly seen (benchmarks.evaluation streets has 12 weeks before).
 TRUSTED_BEFORE = 50
 # CausalImpact's: prior weight of the level's step, and of the regression (bsts' SpikeSlabPrior).
+CAUSAL_IMPACT_SD = 0.01
 _LEVEL_DF = 32.0
 _EXPECTED_MODEL_SIZE = 3.0
 _EXPECTED_R2 = 0.8
 _PRIOR_DF = 50.0
+# Where the level's wander is estimated: noise prior that hardly counts, no idea where it begins,
+# step sds from still to as wild as y itself.
+_WEAK_DF = 1.0
+_DIFFUSE = 1e-6
+_STEP_GRID = np.geomspace(0.001, 1.0, 61)
+_STEP_SCALE = 0.1
 _INFORMATION_WEIGHT = 0.01
 _DIAGONAL_SHRINKAGE = 0.5
 # Sets of controls whose algebra is kept at a time.
@@ -34,7 +41,12 @@ _SETS_KEPT = 2000
 
 
 class BstsRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One series, its controls (each (n,)), the first time after and, if wanted, the last."""
+    """One series, its controls (each (n,)), the first time after and, if wanted, the last.
+
+    How far the level wanders is estimated. With `level_sd` (a step's standard deviation, in those
+    of y) it is believed instead, together with CausalImpact's other priors: to repeat what that
+    program gives.
+    """
 
     time: Array
     y: Array
@@ -44,7 +56,7 @@ class BstsRequest(msgspec.Struct, frozen=True, kw_only=True):
     until: float | None = None
     draws: int = 2000
     season: int = 0
-    level_sd: float = 0.01
+    level_sd: float | None = None
     level: float = 0.95
     alpha: float = 0.05
     seed: int = 1
@@ -94,60 +106,54 @@ def bsts(request: BstsRequest) -> Result:
     return _summary(request, method, names, y, before, draws)
 
 
+def bsts_and_causal_impact(request: BstsRequest) -> Result:
+    """`bsts`, and beside it what CausalImpact's belief in a level that hardly moves would say."""
+    result = bsts(request)
+    if request.level_sd is not None or result.refusal is not None:
+        return result
+    believed = bsts(msgspec.structs.replace(request, level_sd=CAUSAL_IMPACT_SD))
+    beside = [
+        msgspec.structs.replace(row, model="CausalImpact's priors") for row in believed.estimates
+    ]
+    return msgspec.structs.replace(result, sensitivity=[*beside, *result.sensitivity])
+
+
 def _summary(
     request: BstsRequest, method: str, names: list[str], y: Array, before: NDArray[np.bool_],
     draws: Draws,
 ) -> Result:  # fmt: skip
     after = ~before & np.isfinite(y)
     effect = y[after] - draws.path[:, after]
-    tail = (1 - request.level) / 2
-    expected = draws.path[:, after]
     mean_effect = effect.mean(axis=1)
     # The tail area of the summed effect, both sides: CausalImpact's p times two.
     one_sided = max(1, int(min((mean_effect >= 0).sum(), (mean_effect <= 0).sum()))) / (
         len(mean_effect) + 1
     )
     p = min(1.0, 2 * one_sided)
-    relative = effect.sum(axis=1) / expected.sum(axis=1)
-
-    def row(name: str, values: Array, unit: str, value: float | None = None) -> Estimate:
-        low, high = np.quantile(values, [tail, 1 - tail])
-        return estimate(
-            name, float(values.mean()) if value is None else value, unit,
-            se=float(values.std(ddof=1)), low=float(low), high=float(high), level=request.level,
-            model="posterior",
-        )  # fmt: skip
-
-    headline = msgspec.structs.replace(
-        row("mean_effect_after", mean_effect, "outcome"), p=p, model="posterior mean and quantiles"
-    )
+    rows = _rows(request, y, before, draws)
+    headline = msgspec.structs.replace(rows[0], p=p, model="posterior mean and quantiles")
+    rows[0] = headline
     grade = maryland_grade(Design(treated_sites=1, control_sites=len(names)))
     outcome, sentence = verdict(headline, p=p, alpha=request.alpha, grade=grade)
-    rows = [
-        headline,
-        row("relative_effect", relative, "share"),
-        row("sum_of_effects", effect.sum(axis=1), "outcome"),
-        row("predicted_mean_after", expected.mean(axis=1), "outcome"),
-        row("predicted_sum_after", expected.sum(axis=1), "outcome"),
-        estimate("observed_mean_after", float(y[after].mean()), "outcome"),
-    ]
     points = [
-        row(f"effect_at_{label(float(t), request.kind)}", effect[:, j], "outcome")
+        _row(request, f"effect_at_{label(float(t), request.kind)}", effect[:, j], "outcome")
         for j, t in enumerate(request.time[: len(y)][after])
     ]
-    warnings = [
-        "an interval of the model, not of an experiment: look at placebo dates as well",
-        f"stands on the prior that the level hardly moves (--level-sd {request.level_sd:g}); where"
-        " it wanders by a tenth of the noise a step, such an interval held the truth in 6 of 10"
-        " simulated cases: see whether a larger --level-sd changes the answer",
-    ]
+    warnings = ["an interval of the model, not of an experiment: look at placebo dates as well"]
+    if request.level_sd is not None:
+        warnings.append(
+            f"believes that the level steps by {request.level_sd:g} of y's spread (--level-sd);"
+            " where it wanders more, such an interval is far too narrow (with 0.01, and a tenth of"
+            " the noise a step, it held the truth in 6 of 10 simulated cases)"
+        )
     if not names:
         warnings.append("no control series: the level alone says what would have been")
     if before.sum() < TRUSTED_BEFORE:
         warnings.append(
-            f"{int(before.sum())} points before, fewer than {TRUSTED_BEFORE}: the interval is too"
-            " narrow (with 12 weeks of real streets it held the truth in four of five cases, not"
-            " in 19 of 20)"
+            f"{int(before.sum())} points before, fewer than {TRUSTED_BEFORE}: too few to say how"
+            " far the level wanders, so the interval may be too narrow (with CausalImpact's priors"
+            " and 12 weeks of real streets it held the truth in four of five cases, not in 19 of"
+            " 20)"
         )
     missing = int((~np.isfinite(y)).sum())
     if missing:
@@ -179,6 +185,34 @@ def _summary(
     )
 
 
+def _rows(
+    request: BstsRequest, y: Array, before: NDArray[np.bool_], draws: Draws
+) -> list[Estimate]:
+    """Mean, relative and summed effect after, and what would have been."""
+    after = ~before & np.isfinite(y)
+    expected = draws.path[:, after]
+    effect = y[after] - expected
+    found = (
+        ("mean_effect_after", effect.mean(axis=1), "outcome"),
+        ("relative_effect", effect.sum(axis=1) / expected.sum(axis=1), "share"),
+        ("sum_of_effects", effect.sum(axis=1), "outcome"),
+        ("predicted_mean_after", expected.mean(axis=1), "outcome"),
+        ("predicted_sum_after", expected.sum(axis=1), "outcome"),
+    )
+    rows = [_row(request, name, values, unit) for name, values, unit in found]
+    return [*rows, estimate("observed_mean_after", float(y[after].mean()), "outcome")]
+
+
+def _row(request: BstsRequest, name: str, values: Array, unit: str) -> Estimate:
+    """Mean and quantiles of draws."""
+    tail = (1 - request.level) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return estimate(
+        name, float(values.mean()), unit, se=float(values.std(ddof=1)), low=float(low),
+        high=float(high), level=request.level, model="posterior",
+    )  # fmt: skip
+
+
 def _columns(request: BstsRequest, keep: NDArray[np.bool_]) -> Array:
     if not request.controls:
         return np.zeros((int(keep.sum()), 0))
@@ -195,17 +229,19 @@ def _with_season(x: Array, n: int, season: int) -> tuple[Array, int]:
 
 
 def sample(
-    y: Array, x: Array, before: NDArray[np.bool_], *, level_sd: float, draws: int, seed: int,
+    y: Array, x: Array, before: NDArray[np.bool_], *, level_sd: float | None, draws: int, seed: int,
     always: int = 0,
 ) -> Draws:  # fmt: skip
     """Gibbs sampler for y_t = mu_t + x_t b + e_t, mu_t = mu_(t-1) + w_t, fitted on `before`.
 
     Brodersen, Gallusser, Koehler, Remy & Scott 2015 (Ann Appl Stat 9:247): everything standardised
-    by the time before; step sd prior `level_sd` with weight 32; spike and slab (George & McCulloch
-    1997, Statistica Sinica 7:339) with expected size 3, expected R2 .8, prior df 50, Zellner's g
-    with information weight .01, half of it on the diagonal (Scott & Varian 2014). The level path is
-    drawn as a whole from its tridiagonal precision (Chan & Jeliazkov 2009). The last `always`
-    columns of x are never dropped. A tenth of the draws is burned.
+    by the time before; spike and slab (George & McCulloch 1997, Statistica Sinica 7:339) with
+    expected size 3, expected R2 .8, Zellner's g with information weight .01, half of it on the
+    diagonal (Scott & Varian 2014). With `level_sd` the step's sd has that prior with weight 32 and
+    the noise's weighs 50, as in CausalImpact; without, `Wander` lets the data say how far the level
+    goes, and the noise's prior weighs 1. The level path is drawn as a whole from its tridiagonal
+    precision (Chan & Jeliazkov 2009). The last `always` columns of x are never dropped. A tenth of
+    the draws is burned.
     """
     rng = np.random.default_rng(seed)
     fit = before & np.isfinite(y)
@@ -213,19 +249,26 @@ def sample(
     z = (y - centre) / scale
     xs, usable = _standardised(x, fit)
     n, m = len(y), int(before.sum())
-    slab = _SpikeSlab(xs[fit], always=always, usable=usable)
+    slab = _SpikeSlab(xs[fit], always=always, usable=usable, df=_PRIOR_DF if level_sd else _WEAK_DF)
     seen = fit[:m]
+    wander = None if level_sd else Wander(np.flatnonzero(seen).astype(np.float64))
     target = np.where(seen, z[:m], 0.0)
     level = np.zeros(m)
-    beta, step2, noise2 = np.zeros(x.shape[1]), level_sd**2, slab.prior_noise2
+    beta, noise2 = np.zeros(x.shape[1]), slab.prior_noise2
+    step2 = level_sd**2 if level_sd else 0.1 * noise2
+    start_precision = 1.0 if level_sd else _DIFFUSE
     burn = max(100, draws // 10)
     paths: list[Array] = []
     inside: list[NDArray[np.bool_]] = []
     steps: list[float] = []
     noises: list[float] = []
     for i in range(draws + burn):
-        level = _draw_level(rng, target - np.where(seen, xs[:m] @ beta, 0.0), seen, step2, noise2)
-        step2 = _draw_step(rng, level, level_sd)
+        rest = target - np.where(seen, xs[:m] @ beta, 0.0)
+        if wander is not None:
+            step2 = wander.draw(rng, rest[seen], noise2)
+        level = _draw_level(rng, rest, seen, step2, noise2, start_precision)
+        if level_sd:
+            step2 = _draw_step(rng, level, level_sd)
         beta, noise2 = slab.draw(rng, z[fit] - level[seen])
         if i < burn:
             continue
@@ -251,18 +294,49 @@ def _standardised(x: Array, fit: NDArray[np.bool_]) -> tuple[Array, NDArray[np.b
 
 
 def _draw_level(
-    rng: np.random.Generator, rest: Array, seen: NDArray[np.bool_], step2: float, noise2: float
-) -> Array:
-    """The level path (m,) given everything else; N(0, 1) before the first step, as bsts has it."""
+    rng: np.random.Generator, rest: Array, seen: NDArray[np.bool_], step2: float, noise2: float,
+    start_precision: float,
+) -> Array:  # fmt: skip
+    """The level path (m,) given everything else; normal before the first step, as bsts has it."""
     m = len(rest)
     diagonal = np.full(m, 2 / step2) + seen / noise2
-    diagonal[0] = 1 / step2 + seen[0] / noise2 + 1.0
+    diagonal[0] = 1 / step2 + seen[0] / noise2 + start_precision
     diagonal[-1] -= 1 / step2
     bands = np.vstack([np.append(0.0, np.full(m - 1, -1 / step2)), diagonal])
     upper = linalg.cholesky_banded(bands, check_finite=False)
     mean = linalg.cho_solve_banded((upper, False), rest * seen / noise2, check_finite=False)
     noise = linalg.solve_banded((0, 1), upper, rng.standard_normal(m), check_finite=False)
     return np.asarray(mean + noise, dtype=np.float64)
+
+
+class Wander:
+    """The step's variance, drawn with the level integrated out, from a grid of step sds.
+
+    Differences of a walk seen through noise (contrasts that don't know where it began) are
+    independent in the eigenvectors of the walk's covariance, with variance noise2 + step2 x
+    eigenvalue. Half-Cauchy prior on the step's sd (Gelman 2006, Bayesian Analysis 1:515), which
+    neither rules out a still level nor a wandering one; with the level integrated out the draw
+    can't get stuck at either.
+    """
+
+    def __init__(self, place: Array) -> None:
+        n = len(place)
+        contrasts = linalg.null_space(np.ones((1, n)))
+        walk = contrasts.T @ np.minimum.outer(place, place) @ contrasts
+        values, vectors = np.linalg.eigh(walk)
+        self.back = vectors.T @ contrasts.T
+        self.step2 = _STEP_GRID**2
+        self.spread = self.step2[:, None] * np.maximum(values, 0.0)[None, :]
+        # Equal steps of the logarithm: density of sd times sd.
+        self.log_prior = np.log(_STEP_GRID) - np.log1p((_STEP_GRID / _STEP_SCALE) ** 2)
+
+    def draw(self, rng: np.random.Generator, rest: Array, noise2: float) -> float:
+        """Variance of the level's step given y less the controls' part, where it was seen."""
+        squared = (self.back @ rest) ** 2
+        variance = noise2 + self.spread
+        weight = self.log_prior - 0.5 * np.sum(np.log(variance) + squared / variance, axis=1)
+        share = np.cumsum(np.exp(weight - weight.max()))
+        return float(self.step2[np.searchsorted(share, rng.random() * share[-1])])
 
 
 def _draw_step(rng: np.random.Generator, level: Array, level_sd: float) -> float:
@@ -280,7 +354,7 @@ def _draw_step(rng: np.random.Generator, level: Array, level_sd: float) -> float
 class _SpikeSlab:
     """Which controls are in, their coefficients and the noise variance, drawn in turn."""
 
-    def __init__(self, x: Array, *, always: int, usable: NDArray[np.bool_]) -> None:
+    def __init__(self, x: Array, *, always: int, usable: NDArray[np.bool_], df: float) -> None:
         k = x.shape[1]
         self.x, self.k = x, k
         gram = x.T @ x
@@ -297,7 +371,7 @@ class _SpikeSlab:
         self.inside = usable & (~self.free | np.isinf(self.log_odds))
         self.seen: dict[bytes, tuple[NDArray[np.int64], Array, float]] = {}
         self.prior_noise2 = 1 - _EXPECTED_R2 if k - always else 1.0
-        self.df = _PRIOR_DF if k - always else 0.01
+        self.df = df if k - always else 0.01
 
     def draw(self, rng: np.random.Generator, target: Array) -> tuple[Array, float]:
         """Coefficients (k,) and noise variance given what is left of y."""

@@ -12,7 +12,8 @@ import numpy as np
 from server.evaluation.count_table import Cells, log_rirr, ratio_estimate
 from server.evaluation.errors import BadRequest
 from server.evaluation.linear import Array, t_interval
-from server.evaluation.results import Estimate
+from server.evaluation.results import Estimate, Result
+from server.evaluation.verdict import significant
 
 Brighter = Literal["before", "after"]
 
@@ -69,10 +70,11 @@ def pooled(events: list[ClockEvent], *, level: float = 0.95) -> Estimate:
     change alone gets no interval.
     """
     logs = np.array([event.log_odds_ratio()[0] for event in events])
-    if len(logs) < 2:
+    if len(logs) < 2 or np.ptp(logs) == 0:
         log_value, se = events[0].log_odds_ratio()
         row = ratio_estimate("daylight_odds_ratio", log_value, se, level=level)
-        return msgspec.structs.replace(row, low=None, high=None, p=None, model="one change alone")
+        model = "one change alone" if len(logs) < 2 else "changes that don't differ at all"
+        return msgspec.structs.replace(row, low=None, high=None, p=None, model=model)
     mean, se = float(logs.mean()), float(logs.std(ddof=1) / np.sqrt(len(logs)))
     low, high, p = t_interval(mean, se, len(logs) - 1, level)
     return Estimate(
@@ -80,3 +82,48 @@ def pooled(events: list[ClockEvent], *, level: float = 0.95) -> Estimate:
         low=float(np.exp(low)), high=float(np.exp(high)), level=level, p=p, df=len(logs) - 1,
         model=f"t over {len(logs)} changes",
     )  # fmt: skip
+
+
+def clock_change_result(
+    events: dict[str, ClockEvent], *, level: float = 0.95, alpha: float = 0.05
+) -> Result:  # fmt: skip
+    """The mean over changes, and each change with an interval that counts chance alone.
+
+    One change alone has no headline interval: what else differed between its weeks (weather,
+    holidays) is in it, and can't be told from one.
+    """
+    headline = pooled(list(events.values()), level=level)
+    each = [
+        ratio_estimate(
+            "daylight_odds_ratio", *event.log_odds_ratio(), level=level,
+            model=f"{name}, chance in the counts alone",
+        )
+        for name, event in events.items()
+    ]  # fmt: skip
+    found = significant(headline.p, alpha)
+    said = "no estimate" if headline.value is None else f"{headline.value:.3g}"
+    if headline.low is not None and headline.high is not None:
+        said += f" ({headline.low:.3g} to {headline.high:.3g})"
+    sentence = (
+        f"Daylight in the hour {'brought more' if (headline.value or 1) > 1 else 'went with fewer'}"
+        f" people: odds ratio {said}, p = {headline.p:.2g}."
+        if found
+        else f"Inconclusive: daylight's odds ratio {said}; this can be chance."
+    )
+    return Result(
+        method="clock change, daylight odds ratio",
+        n=len(events),
+        estimates=[headline],
+        sensitivity=each,
+        p=headline.p,
+        p_kind=headline.model,
+        alpha=alpha,
+        outcome="change" if found else "inconclusive",
+        verdict=sentence,
+        diagnostics={"changes": list(events)},
+        warnings=(
+            ["one change alone: an interval needs two, for weather and holidays are in each"]
+            if len(events) == 1
+            else []
+        ),
+    )

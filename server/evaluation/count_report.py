@@ -31,11 +31,12 @@ DOUBLED = 2.0
 
 
 class CountData(msgspec.Struct, frozen=True, kw_only=True):
-    """Cells by arm, how many areas stand behind each, and the dispersion when it was estimated."""
+    """Cells by arm, how many areas stand behind each, and the dispersion, estimated or given."""
 
     cells: dict[str, Cells]
     areas: dict[str, int]
     phi: float | None = None
+    phi_given: bool = False
     phi_df: int = 0
     sub_periods: int = 0
 
@@ -99,7 +100,8 @@ def _rirr_rows(
     treated: Cells, control: Cells, data: CountData, *, phi: float, level: float
 ) -> list[Estimate]:
     log_value, se = log_rirr(treated, control, phi=phi)
-    how = f"phi {phi:.3g} {'estimated' if data.phi is not None else 'assumed'}"
+    source = "given" if data.phi_given else "assumed" if data.phi is None else "estimated"
+    how = f"phi {phi:.3g} {source}"
     main = ratio_estimate("rirr", log_value, se, level=level, model=how)
     rows = [main]
     if phi > 1:
@@ -191,7 +193,7 @@ def _warnings(data: CountData, treated: Cells, control: Cells, phi: float) -> li
             "no sub-periods, so the dispersion can't be estimated: interval and p take 2"
             " (the row with 1 is beside it); give a count per month for a better answer"
         )
-    elif data.sub_periods < 12:
+    elif not data.phi_given and data.sub_periods < 12:
         found.append(
             f"the dispersion stands on {data.sub_periods} sub-periods a cell; 12 are wanted"
         )

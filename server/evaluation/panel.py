@@ -6,10 +6,13 @@ from numpy.typing import NDArray
 
 from server.evaluation.errors import BadRequest, BadTable
 from server.evaluation.linear import Array
-from server.evaluation.table import Table, shown
+from server.evaluation.table import MISSING, Table, shown
 
 Mask = NDArray[np.bool_]
-TREATED_WORDS = {"1": 1.0, "treated": 1.0, "0": 0.0, "control": 0.0}
+TREATED_WORDS = {
+    "1": 1.0, "1.0": 1.0, "true": 1.0, "yes": 1.0, "treated": 1.0,
+    "0": 0.0, "0.0": 0.0, "false": 0.0, "no": 0.0, "control": 0.0,
+}  # fmt: skip
 
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,3 +152,80 @@ def _column_arms(
             " wave alone, with sites never treated as controls"
         )
     return np.array([arms[site] for site in sites])
+
+
+def wide_panel(table: Table, *, time: str, treated_units: list[str]) -> Panel:
+    """A panel from a row a time and a column a site; an empty cell was not measured."""
+    if not treated_units:
+        raise BadRequest("--wide has no column of arms: name the treated sites by --treated-unit")
+    moments = table.times(time)[0]
+    twice = np.flatnonzero(np.diff(np.sort(moments)) == 0)
+    if len(twice):
+        raise BadTable(f"{table.path.name}: column {time} has a time twice; a row a time is wanted")
+    sites = [name for name in table.columns if name != time]
+    order = np.argsort(moments)
+    y = np.stack([table.numbers_or_nan(site)[order] for site in sites])
+    return Panel(sites=sites, times=moments[order], y=y, treated=_named_arms(sites, treated_units))
+
+
+def two_period_panel(
+    table: Table, *, unit: str | None, before: str, after: str, treated: str
+) -> Panel:  # fmt: skip
+    """A panel of times 0 and 1 from a row a site, with a column for each."""
+    names = [str(line) for line in table.lines] if unit is None else table.labels(unit)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadTable(f"{table.path.name}: {unit} {twice} is there twice; a row a site is wanted")
+    y = np.column_stack([table.numbers_or_nan(column) for column in (before, after)])
+    return Panel(
+        sites=names,
+        times=np.array([0.0, 1.0]),
+        y=y,
+        treated=_column_arms(table, names, names, treated, np.ones(len(names))),
+    )
+
+
+def site_covariates(
+    table: Table, panel: Panel, unit: str | None, names: list[str]
+) -> dict[str, Array]:
+    """(sites,) columns that don't change within a site; numbers, or words as 0/1 dummies.
+
+    A number that only names a kind (a chain's code) is written `column:category`.
+
+    Raises:
+        BadTable: a covariate that changes within a site.
+    """
+    sites = [str(line) for line in table.lines] if unit is None else table.labels(unit)
+    found: dict[str, Array] = {}
+    for given in names:
+        name, _, kind = given.partition(":")
+        first: dict[str, str] = {}
+        for line, site, cell in zip(table.lines, sites, table.cells(name), strict=True):
+            if first.setdefault(site, cell) != cell:
+                raise BadTable(
+                    f"{table.path.name} line {line}: column {name} changes within {site}; a"
+                    " covariate of a site must stay"
+                )
+        cells = [first[site] for site in panel.sites]
+        found |= _dummies(name, cells) if kind == "category" else _numbers_or_dummies(name, cells)
+    return found
+
+
+def _numbers_or_dummies(name: str, cells: list[str]) -> dict[str, Array]:
+    try:
+        return {
+            name: np.array([np.nan if cell.lower() in MISSING else float(cell) for cell in cells])
+        }
+    except ValueError:
+        return _dummies(name, cells)
+
+
+def _dummies(name: str, cells: list[str]) -> dict[str, Array]:
+    """1 where the cell is each word but the first."""
+    words = sorted({cell for cell in cells if cell.lower() not in MISSING})
+    return {
+        f"{name}={word}": np.array(
+            [np.nan if cell.lower() in MISSING else float(cell == word) for cell in cells]
+        )
+        for word in words[1:]
+    }

@@ -17,13 +17,14 @@ from server.evaluation.verdict import verdict
 
 # Fewer answers in a cell than this say next to nothing (a share's interval is +- 18 points).
 LEAST_ANSWERS = 30
+_GROUPS = ("control_before", "control_after", "treated_before", "treated_after")
 
 
 class SurveyRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One answer a row, each (n,): rank from 1 (NaN: no answer), arm, period, weight.
 
-    `threshold` is the rank from which an answer counts as positive. `design_effect` replaces Kish's
-    when the sampling's own is known (clusters).
+    `threshold` is the rank from which an answer counts as positive. `design_effect` replaces the
+    computed one when the sampling's own is known; `cluster` numbers what was sampled as one.
     """
 
     answer: Array
@@ -31,6 +32,7 @@ class SurveyRequest(msgspec.Struct, frozen=True, kw_only=True):
     after: Array
     threshold: float
     weight: Array | None = None
+    cluster: Array | None = None
     design_effect: float | None = None
     level: float = 0.95
     alpha: float = 0.05
@@ -39,6 +41,24 @@ class SurveyRequest(msgspec.Struct, frozen=True, kw_only=True):
 def kish_design_effect(weight: Array) -> float:
     """1 + cv^2 of the weights: n sum w^2 / (sum w)^2 (Kish 1965, Survey Sampling, 11.7)."""
     return float(len(weight) * np.sum(weight**2) / np.sum(weight) ** 2)
+
+
+def cluster_design_effect(value: Array, weight: Array, cluster: Array) -> float:
+    """Variance of the weighted mean of `value` by clusters over that of as many single answers.
+
+    Linearised (Kish & Frankel 1974, JRSS B 36:1; Wolter 2007, ch. 6); at least Kish's for the
+    weights. A cluster alone says nothing of how clusters differ: with fewer than two, that is all.
+    """
+    plain = kish_design_effect(weight)
+    residual = value - np.average(value, weights=weight)
+    spread = float(np.average(residual**2, weights=weight)) / len(value)
+    totals = np.bincount(
+        np.unique(cluster, return_inverse=True)[1], weights=weight * residual
+    ) / weight.sum()  # fmt: skip
+    if len(totals) < 2 or spread == 0:
+        return plain
+    between = float(totals @ totals) * len(totals) / (len(totals) - 1)
+    return max(plain, between / spread)
 
 
 def survey_did(request: SurveyRequest) -> Result:
@@ -56,9 +76,7 @@ def survey_did(request: SurveyRequest) -> Result:
         )  # fmt: skip
     if len(ranks) < 2:
         return refused(method, len(answer), "everybody gave the same answer")
-    effect = max(
-        kish_design_effect(weight[cell == i]) for i in range(4)
-    ) if request.design_effect is None else request.design_effect  # fmt: skip
+    effect = _design_effect(request, answer, weight, cell, answered)
     table = np.zeros((4, len(ranks)))
     np.add.at(table, (cell, answer), weight)
     table *= (sizes / table.sum(axis=1))[:, None]  # weights shape the answers, not their number
@@ -77,7 +95,10 @@ def survey_did(request: SurveyRequest) -> Result:
     return Result(
         method=method,
         n=len(answer),
-        estimates=[headline, _share_did(table, ranks, sizes, effect, request)],
+        estimates=[headline, _share_did(table, ranks, sizes, effect, request, request.threshold)],
+        sensitivity=[
+            _share_did(table, ranks, sizes, effect, request, float(rank)) for rank in ranks[1:]
+        ],
         p=p,
         p_kind="Wald, design effect in it",
         alpha=request.alpha,
@@ -85,11 +106,35 @@ def survey_did(request: SurveyRequest) -> Result:
         outcome=outcome,
         verdict=sentence,
         diagnostics={
-            "answers": [int(size) for size in sizes],
+            "answers": {name: int(size) for name, size in zip(_GROUPS, sizes, strict=True)},
+            "share_positive": {
+                name: float(share)
+                for name, share in zip(
+                    _GROUPS, _share(table, ranks, request.threshold), strict=True
+                )
+            },
             "no_answer": int((~answered).sum()),
             "design_effect": effect,
         },
         warnings=["say response rates and whether the way of asking changed between the waves"],
+    )
+
+
+def _design_effect(
+    request: SurveyRequest, answer: NDArray[np.int64], weight: Array, cell: NDArray[np.int64],
+    answered: NDArray[np.bool_],
+) -> float:  # fmt: skip
+    """The given one, or the largest of the four groups'."""
+    if request.design_effect is not None:
+        return request.design_effect
+    if request.cluster is None:
+        return max(kish_design_effect(weight[cell == i]) for i in range(4))
+    cluster = request.cluster[answered]
+    return max(
+        cluster_design_effect(
+            answer[cell == i].astype(np.float64), weight[cell == i], cluster[cell == i]
+        )
+        for i in range(4)
     )
 
 
@@ -99,17 +144,24 @@ def _ranks(answer: Array) -> tuple[NDArray[np.int64], Array]:
 
 
 def _share_did(
-    table: Array, ranks: Array, sizes: NDArray[np.int64], effect: float, request: SurveyRequest
-) -> Estimate:
+    table: Array, ranks: Array, sizes: NDArray[np.int64], effect: float, request: SurveyRequest,
+    threshold: float,
+) -> Estimate:  # fmt: skip
     """Change of the share answering `threshold` or more, treated less control, in points of 1."""
-    share = table[:, ranks >= request.threshold].sum(axis=1) / table.sum(axis=1)
+    share = _share(table, ranks, threshold)
     value = float((share[3] - share[2]) - (share[1] - share[0]))
     se = float(np.sqrt(effect * np.sum(share * (1 - share) / sizes)))
     low, high, p = t_interval(value, se, np.inf, request.level) if se else (np.nan, np.nan, np.nan)
     return estimate(
         "share_difference", value, "share", se=se, low=low, high=high, p=p, level=request.level,
-        model=f"share answering {request.threshold:g} or more",
+        model=f"share answering {threshold:g} or more",
     )  # fmt: skip
+
+
+def _share(table: Array, ranks: Array, threshold: float) -> Array:
+    """(4,) share of each group that answers `threshold` or more."""
+    chosen = table[:, ranks >= threshold].sum(axis=1) / table.sum(axis=1)
+    return np.asarray(chosen, dtype=np.float64)
 
 
 def proportional_odds(table: Array) -> tuple[Array, Array]:

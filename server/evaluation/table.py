@@ -37,6 +37,10 @@ class Table(msgspec.Struct, frozen=True):
                 raise BadTable(f"{self.path.name} line {line}: column {column} is empty")
         return cells
 
+    def cells(self, column: str) -> list[str]:
+        """Text of a column as it stands, empty cells and all."""
+        return self._column(column)
+
     def numbers(self, column: str) -> Array:
         """Numbers of a column, every cell filled."""
         values = self.numbers_or_nan(column)
@@ -151,6 +155,19 @@ def read_table(path: Path) -> Table:
     if not cells:
         raise BadTable(f"{path.name}: a header and no rows")
     return Table(path, {name: [row[j] for row in cells] for j, name in enumerate(header)}, lines)
+
+
+def renamed(table: Table, pairs: list[str]) -> Table:
+    """The table with columns under other names, each given as COLUMN=NAME; raises `BadTable`."""
+    columns = dict(table.columns)
+    for pair in pairs:
+        theirs, _, ours = pair.partition("=")
+        if not ours or theirs not in columns:
+            raise BadTable(
+                f"--rename {pair!r}: give COLUMN=NAME; there are {shown(list(table.columns))}"
+            )
+        columns[ours] = columns.pop(theirs)
+    return Table(table.path, columns, table.lines)
 
 
 def shown(names: list[str]) -> str:

@@ -1,10 +1,16 @@
 """The structural model: what was put in comes out, holes stay holes, seeds repeat."""
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from server.evaluation.bsts import BstsRequest, bsts
+from server.evaluation.bsts import (
+    CAUSAL_IMPACT_SD,
+    BstsRequest,
+    bsts,
+    bsts_and_causal_impact,
+)
 from server.evaluation.results import Estimate, Result
 
 Array = NDArray[np.float64]
@@ -106,6 +112,33 @@ def test_a_weekly_season_does_not_count_as_an_effect() -> None:
 def test_no_control_at_all_says_so() -> None:
     y, _ = world(5.0)
     assert any("no control series" in warning for warning in ask(y, {}).warnings)
+
+
+def test_a_wandering_level_widens_the_interval_by_itself() -> None:
+    rng = np.random.default_rng(4)
+    noise, walk = rng.normal(0, 1, 100), np.cumsum(rng.normal(0, 0.5, 100))
+
+    def width(y: Array, level_sd: float | None) -> float:
+        row = bsts(
+            BstsRequest(time=np.arange(100.0), y=y, controls={}, start=70.0, draws=300,
+                        level_sd=level_sd)
+        ).estimates[0]  # fmt: skip
+        return (row.high or 0) - (row.low or 0)
+
+    still, wandering = width(noise, None), width(noise + walk, None)
+    assert wandering > 2 * still
+    assert wandering > 2 * width(noise + walk, 0.01)
+
+
+def test_causal_impact_stands_beside_and_can_be_asked_for() -> None:
+    y, x = world(5.0)
+    request = BstsRequest(time=np.arange(1.0, 101), y=y, controls=x, start=71.0, draws=300)
+    both = bsts_and_causal_impact(request)
+    asked = bsts_and_causal_impact(msgspec.structs.replace(request, level_sd=CAUSAL_IMPACT_SD))
+    beside = both.sensitivity[0]
+    assert (beside.name, beside.model) == ("mean_effect_after", "CausalImpact's priors")
+    assert beside.value == asked.estimates[0].value
+    assert any("--level-sd" in warning for warning in asked.warnings)
 
 
 def test_a_short_course_before_is_said_to_be_too_sure() -> None:

@@ -6,8 +6,15 @@ import msgspec
 import pytest
 
 from benchmarks.evaluation import published as targets
-from benchmarks.evaluation.page import FIGURES, PAGE, compose
+from benchmarks.evaluation.freshness import FIGURES, bare
+from benchmarks.evaluation.page import PAGE, compose
 from benchmarks.evaluation.tally import Figures
+
+
+def test_a_comment_does_not_make_figures_older_and_code_does() -> None:
+    plain = 'def f(x: int) -> int:\n    """Twice."""\n    return 2 * x\n'
+    assert bare(plain) == bare(plain.replace("Twice.", "Doubled.").replace("2 * x", "2 * x  # !"))
+    assert bare(plain) != bare(plain.replace("2 * x", "3 * x"))
 
 
 def test_the_page_is_made_from_the_kept_figures() -> None:
@@ -41,7 +48,7 @@ def test_headlines_keep_what_they_promise_in_simulation(name: str) -> None:
     assert heads
     for row in heads:
         error = 2 * row.monte_carlo_error(0.05)
-        # too sure is a broken promise; the two settings that are say so in a warning
-        excused = "rho 0.8" in row.setting or "level step 0.1" in row.setting
+        # too sure is a broken promise; the settings with so much memory say so in a warning
+        excused = "rho 0.8" in row.setting
         assert row.false_positive <= 0.07 + error or excused, row
         assert row.coverage is None or row.coverage >= 0.93 - error or excused, row
