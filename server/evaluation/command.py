@@ -7,21 +7,36 @@ import msgspec
 import numpy as np
 import typer
 
-from server.evaluation import rendering
-from server.evaluation.bsts import BstsRequest, bsts
+from server.evaluation import (
+    adjust_command,
+    clock_change_command,
+    levels_command,
+    rendering,
+    survey_command,
+)
+from server.evaluation.bsts import BstsRequest, bsts_and_causal_impact
 from server.evaluation.count_report import ARMS, CountData, count_result, counts_from_table
 from server.evaluation.count_table import Cells
 from server.evaluation.did import DidRequest, did, event_study
+from server.evaluation.did_covariates import adjusted_rows
 from server.evaluation.errors import BadRequest
 from server.evaluation.its import its
 from server.evaluation.its_request import Family, ItsRequest
 from server.evaluation.moments import Kind, option_moment
-from server.evaluation.panel import against, panel_from_table
+from server.evaluation.options import Alpha, AsJson, Csv, Level, pair
+from server.evaluation.panel import (
+    Panel,
+    against,
+    panel_from_table,
+    site_covariates,
+    two_period_panel,
+    wide_panel,
+)
 from server.evaluation.results import Result
 from server.evaluation.segmented import Season
 from server.evaluation.series import series_from_table
 from server.evaluation.synthetic_control import ScRequest, synthetic_control
-from server.evaluation.table import read_table
+from server.evaluation.table import Table, read_table, renamed
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,10 +44,9 @@ app = typer.Typer(
     help="What an intervention changed. Example: msl evaluate its aces.csv --at 37 --json",
 )
 
-Csv = Annotated[Path, typer.Argument(help="CSV with a header line; comma, semicolon or tab.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the whole result as JSON.")]
-Level = Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")]
-Alpha = Annotated[float, typer.Option(min=0.0001, max=0.5, help="p at or below is a finding.")]
+for room in (survey_command, clock_change_command, adjust_command, levels_command):
+    app.registered_commands += room.app.registered_commands
+
 Seed = Annotated[int, typer.Option(min=0, help="Of everything drawn at random.")]
 At = Annotated[str, typer.Option(help="First time at which the intervention is in place.")]
 TimeColumn = Annotated[str, typer.Option("--time", help="Column of times: numbers or dates.")]
@@ -55,6 +69,12 @@ def count2x2(
     exposure: Annotated[
         str, typer.Option(help="BEFORE,AFTER lengths of the periods, in any one unit.")
     ] = "1,1",
+    phi: Annotated[
+        float | None, typer.Option(min=1, help="Dispersion known from elsewhere; 1 is Poisson's.")
+    ] = None,
+    rename: Annotated[
+        list[str] | None, typer.Option(help="COLUMN=NAME of a CSV, as in zone=arm; repeatable.")
+    ] = None,
     level: Level = 0.95,
     alpha: Alpha = 0.05,
     seed: Seed = 1,
@@ -75,32 +95,26 @@ def count2x2(
     }
     if (csv is None) == (not given):
         raise BadRequest("give either a CSV or --treated BEFORE,AFTER (with --control)")
-    data = counts_from_table(read_table(csv)) if csv is not None else _cells(given, exposure)
+    if csv is not None:
+        data = counts_from_table(renamed(read_table(csv), rename or []))
+    else:
+        data = _cells(given, exposure)
+    if phi is not None:
+        data = msgspec.structs.replace(data, phi=phi, phi_df=0, phi_given=True)
     _show(count_result(data, level=level, alpha=alpha, seed=seed), as_json)
 
 
 def _cells(given: dict[str, str], exposure: str) -> CountData:
-    lengths = _pair("--exposure", exposure)
+    lengths = pair("--exposure", exposure)
     if min(lengths) <= 0:
         raise BadRequest(f"--exposure {exposure}: lengths must be above 0")
     cells = {}
     for arm, text in given.items():
-        counts = _pair(f"--{arm.replace('_', '-')}", text)
+        counts = pair(f"--{arm.replace('_', '-')}", text)
         if min(counts) < 0:
             raise BadRequest(f"--{arm} {text}: counts can't be negative")
         cells[arm] = Cells(*counts, *lengths)
     return CountData(cells=cells, areas=dict.fromkeys(cells, 1))
-
-
-def _pair(option: str, text: str) -> tuple[float, float]:
-    parts = text.split(",")
-    try:
-        before, after = (float(part) for part in parts)
-    except ValueError:
-        raise BadRequest(f"{option} {text!r}: give two numbers, as in 50,30") from None
-    if not (np.isfinite(before) and np.isfinite(after)):
-        raise BadRequest(f"{option} {text!r}: give two finite numbers")
-    return before, after
 
 
 @app.command("its")
@@ -175,7 +189,9 @@ def its_command(
 @app.command("did")
 def did_command(
     csv: Csv,
-    at: At,
+    at: Annotated[
+        str | None, typer.Option(help="First time at which the intervention is in place.")
+    ] = None,
     unit: Unit = "unit",
     time: TimeColumn = "time",
     outcome: Outcome = "y",
@@ -185,6 +201,16 @@ def did_command(
     ] = None,
     exposure: Exposure = None,
     scale: Annotated[Literal["level", "log"], typer.Option(help="log compares ratios.")] = "level",
+    before: Annotated[
+        str | None, typer.Option(help="A row a site: column of the outcome before.")
+    ] = None,
+    after: Annotated[str | None, typer.Option(help="A row a site: column after.")] = None,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="A row a time, a column a site (with --treated-unit).")
+    ] = False,
+    covariate: Annotated[
+        list[str] | None, typer.Option(help="Column that stays within a site; may be repeated.")
+    ] = None,
     minus: Annotated[
         str | None,
         typer.Option(help="Column taken off (log: divided by) first: day, for night minus day."),
@@ -204,10 +230,19 @@ def did_command(
     Example: msl evaluate did panel.csv --unit site --time week --outcome rate --at 2026-03-02
     """
     table = read_table(csv)
-    panel = panel_from_table(
-        table, unit=unit, time=time, outcome=outcome, treated=treated, exposure=exposure,
-        treated_units=treated_unit,
-    )  # fmt: skip
+    if before is not None or after is not None:
+        if before is None or after is None:
+            raise BadRequest("--before and --after name a column each; give both")
+        site = unit if table.has(unit) else None
+        panel = two_period_panel(table, unit=site, before=before, after=after, treated=treated)
+        start = 1.0
+    else:
+        if at is None:
+            raise BadRequest(
+                "--at is missing: the first time at which the intervention is in place"
+            )
+        site, start = unit, option_moment("--at", at, table.times(time)[1])
+        panel = _panel(table, wide, unit, time, outcome, treated, exposure, treated_unit)
     if minus is not None:
         other = panel_from_table(
             table, unit=unit, time=time, outcome=minus, treated=treated, exposure=minus_exposure,
@@ -215,14 +250,31 @@ def did_command(
         )  # fmt: skip
         panel = against(panel, other, log=scale == "log")
     request = DidRequest(
-        panel=panel, start=option_moment("--at", at, table.times(time)[1]), scale=scale,
-        randomised_seed=randomised_seed, level=level, alpha=alpha, seed=seed,
+        panel=panel, start=start, scale=scale, randomised_seed=randomised_seed, level=level,
+        alpha=alpha, seed=seed,
     )  # fmt: skip
     result = did(request)
     if events and result.refusal is None:
         rows = event_study(request)
         result = msgspec.structs.replace(result, sensitivity=[*result.sensitivity, *rows])
+    if covariate:
+        held = site_covariates(table, panel, site, covariate)
+        rows = adjusted_rows(panel, start, held, log=scale == "log", level=level)
+        result = msgspec.structs.replace(result, sensitivity=[*result.sensitivity, *rows])
     _show(result, as_json)
+
+
+def _panel(
+    table: Table, wide: bool, unit: str, time: str, outcome: str, treated: str,
+    exposure: str | None, treated_units: list[str] | None,
+) -> Panel:  # fmt: skip
+    """Long rows, or a column a site."""
+    if wide:
+        return wide_panel(table, time=time, treated_units=treated_units or [])
+    return panel_from_table(
+        table, unit=unit, time=time, outcome=outcome, treated=treated, exposure=exposure,
+        treated_units=treated_units,
+    )  # fmt: skip
 
 
 @app.command()
@@ -235,6 +287,7 @@ def sc(
     outcome: Outcome = "y",
     treated: Annotated[str, typer.Option(help="Column of 1/0 or treated/control.")] = "treated",
     exposure: Exposure = None,
+    wide: Annotated[bool, typer.Option("--wide", help="A row a time, a column a site.")] = False,
     demean: Annotated[bool, typer.Option(help="Rebuild the course around each level.")] = False,
     level: Level = 0.95,
     alpha: Alpha = 0.05,
@@ -246,10 +299,8 @@ def sc(
     --treated-unit California
     """
     table = read_table(csv)
-    panel = panel_from_table(
-        table, unit=unit, time=time, outcome=outcome, treated=treated, exposure=exposure,
-        treated_units=None if treated_unit is None else [treated_unit],
-    )  # fmt: skip
+    named = None if treated_unit is None else [treated_unit]
+    panel = _panel(table, wide, unit, time, outcome, treated, exposure, named)
     request = ScRequest(
         panel=panel,
         start=option_moment("--at", at, table.times(time)[1]),
@@ -275,8 +326,17 @@ def bsts_command(
         int, typer.Option(min=0, help="Steps in a fixed season (7 for days); 0 for none.")
     ] = 0,
     level_sd: Annotated[
-        float, typer.Option(help="Prior for the level's step, in standard deviations of y.")
-    ] = 0.01,
+        float | None,
+        typer.Option(
+            min=1e-6,
+            help="Believe this for the level's step, in standard deviations of y (CausalImpact:"
+            " 0.01); estimated if absent.",
+        ),
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Column of sites, for long rows; --treated-unit is y.")
+    ] = None,
+    treated_unit: Annotated[str | None, typer.Option(help="The treated site's name.")] = None,
     level: Level = 0.95,
     alpha: Alpha = 0.05,
     seed: Seed = 1,
@@ -291,13 +351,31 @@ def bsts_command(
     """
     table = read_table(csv)
     times, kind = table.times(time)
-    names = control if control is not None else [
-        name for name in table.columns if name not in (outcome, time)
-    ]  # fmt: skip
+    if (unit is None) != (treated_unit is None):
+        raise BadRequest("--unit and --treated-unit belong together")
+    if unit is not None and treated_unit is not None:
+        panel = panel_from_table(
+            table, unit=unit, time=time, outcome=outcome, treated="", treated_units=[treated_unit]
+        )
+        mine = panel.sites.index(treated_unit)
+        chosen = control if control is not None else [s for s in panel.sites if s != treated_unit]
+        series = dict(zip(panel.sites, panel.y, strict=True))
+        missing = [name for name in chosen if name not in series]
+        if missing:
+            raise BadRequest(f"no unit {missing[0]!r}")
+        times, y = panel.times, panel.y[mine]
+        controls = {name: series[name] for name in chosen}
+    else:
+        names = control if control is not None else [
+            name for name in table.columns if name not in (outcome, time)
+        ]  # fmt: skip
+        order = np.argsort(times, kind="stable")
+        times, y = times[order], table.numbers_or_nan(outcome)[order]
+        controls = {name: table.numbers_or_nan(name)[order] for name in names}
     request = BstsRequest(
         time=times,
-        y=table.numbers_or_nan(outcome),
-        controls={name: table.numbers_or_nan(name) for name in names},
+        y=y,
+        controls=controls,
         start=option_moment("--at", at, kind),
         kind=kind,
         until=_given("--until", until, kind),
@@ -308,7 +386,7 @@ def bsts_command(
         alpha=alpha,
         seed=seed,
     )
-    _show(bsts(request), as_json)
+    _show(bsts_and_causal_impact(request), as_json)
 
 
 def _given(option: str, text: str | None, kind: Kind) -> float | None:
