@@ -16,7 +16,7 @@ from server.lighting.habit import NO_SCORES, Habit, JudgedEdge, judge
 from server.lighting.lamp_night import NightView, night_views, shifted
 from server.lighting.levels import Bins, bin_levels, day_gain_log, night_level_lx
 from server.lighting.lit_state import clearest, lit_state
-from server.lighting.night_grid import MIDNIGHT, Lux, NightGrid, median_of_three
+from server.lighting.night_grid import MIDNIGHT, Lux, NightGrid, bridged, median_of_three
 from server.lighting.outages import Outage, WatchedNight, outages, watched, windows
 from server.lighting.steps import Steps, fast_steps, rises, slow_steps, sudden_steps, unrest
 from server.lighting.switching import WayFault, way_faults
@@ -106,15 +106,20 @@ def read_lamp(
         lux: (nights, 1440) as `grid`.
         before: (1, 1440) the night before, whose end is the beginning's past; `after` alike.
     """
-    whole = np.concatenate([one for one in (before, lux, after) if one is not None])
+    measured = np.concatenate([one for one in (before, lux, after) if one is not None])
+    whole = bridged(measured)
     own = slice(0 if before is None else 1, (0 if before is None else 1) + grid.nights)
+    lux = whole[own]
     smooth_all, fast_all = median_of_three(whole), fast_steps(whole)
     smooth, fast = smooth_all[own], fast_all[own]
     slow = slow_steps(smooth_all)[own]
     sun_deg = np.full(whole.shape, 90.0, dtype=np.float32)
     sun_deg[own] = grid.sun_deg
     twilight = (sun_deg > _TWILIGHT_DEG[0]) & (sun_deg < _TWILIGHT_DEG[1])
-    at_once, in_two = (steps[own] for steps in sudden_steps(smooth_all, twilight))
+    at_once, in_two = (
+        steps[own]
+        for steps in sudden_steps(smooth_all if whole is measured else measured, twilight)
+    )
     restless = unrest(fast_all, smooth_all)[own]
     bins = bin_levels(lux, grid.is_night)
     gain_log = day_gain_log(grid, lux)

@@ -9,6 +9,7 @@ from server.lighting.sun import NIGHT_DEG, clear_sky_lx, elevation_deg
 
 MINUTES = 1440
 MIDNIGHT = MINUTES // 2
+_MOST_APART_MIN = 6
 
 Lux = NDArray[np.float32]
 """(nights, 1440) lx; NaN where nothing was measured, which is never the same as dark."""
@@ -96,6 +97,26 @@ def laid_out(grid: NightGrid, t_s: NDArray[np.int64], lux: NDArray[np.float32]) 
     keep = (at >= 0) & (at < out.size) & np.isfinite(lux) & (lux >= 0)
     out[at[keep]] = lux[keep]
     return out.reshape(grid.nights, MINUTES)
+
+
+def bridged(lux: Lux) -> Lux:
+    """Samples every two to six minutes drawn through as the sky goes, log-linearly.
+
+    What comes each minute is left as it is: there a missing minute is a gap.
+    """
+    flat = lux.ravel()
+    known = np.flatnonzero(np.isfinite(flat))
+    apart = np.diff(known)
+    if known.size < 2 or not 2 <= np.median(apart) <= _MOST_APART_MIN:
+        return lux
+    every = np.arange(flat.size)
+    log = np.interp(every, known, np.log(np.maximum(flat[known], 0.01)))
+    before = known[np.clip(np.searchsorted(known, every, side="right") - 1, 0, None)]
+    after = known[np.clip(np.searchsorted(known, every), None, known.size - 1)]
+    near = (after - before <= _MOST_APART_MIN) & (before <= every) & (every <= after)
+    out = np.where(near, np.exp(log), np.nan).astype(np.float32)
+    out[known] = flat[known]
+    return np.asarray(out.reshape(lux.shape))
 
 
 def median_of_three(lux: Lux) -> Lux:
