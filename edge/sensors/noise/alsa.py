@@ -174,7 +174,7 @@ class _Complaints:
 
     def join(self) -> None:
         if self._thread is not None:
-            self._thread.join(timeout=2)
+            self._thread.join(timeout=10)
 
     def take_lost_s(self) -> float:
         """Seconds lost since the last call."""

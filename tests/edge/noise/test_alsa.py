@@ -23,6 +23,12 @@ sys.stdout.buffer.flush()
 """
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loaded machine takes its time to start an interpreter; only one test is about that."""
+    monkeypatch.setattr(alsa, "STALL_S", 90.0)
+
+
 def source(ending: str = "", **settings: int | float) -> AlsaSource:
     program = [sys.executable, "-c", COUNTING.format(ending=ending)]
     kept = {"sample_rate_hz": 800, "settling_s": 0.0, **settings}
@@ -111,7 +117,7 @@ def test_closing_in_another_thread_ends_the_blocks_without_an_error() -> None:
         time.sleep(0.01)
     time.sleep(0.2)
     microphone.close()
-    thread.join(timeout=5)
+    thread.join(timeout=90)
     assert ended == ["quietly"]
 
 
