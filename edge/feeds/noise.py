@@ -16,6 +16,8 @@ from edge.windows import Piece
 if TYPE_CHECKING:
     from edge.simulate.pcm_street import Sound
 
+LEAST_SAMPLE_RATE_HZ = 32_000
+
 
 class NoiseFeed:
     """Level slots of one microphone.
@@ -96,6 +98,11 @@ def noise_feed(
     if kind not in ("alsa", "wav", "emulated") or (kind != "emulated" and not target):
         raise SettingsError(
             f"noise.source is {source!r}; expected off, alsa:DEVICE, wav:FILE or emulated"
+        )
+    if kind != "wav" and settings.integer("noise.sample_rate_hz") < LEAST_SAMPLE_RATE_HZ:
+        raise SettingsError(
+            f"noise.sample_rate_hz is {settings.integer('noise.sample_rate_hz')}; a street needs"
+            f" {LEAST_SAMPLE_RATE_HZ} or more, for it has sound above 8 kHz"
         )
     sens_db = settings.number("noise.sens_db")
     openers = {"alsa": _alsa, "wav": _wav, "emulated": _street}

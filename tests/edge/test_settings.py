@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from edge.clock import FastClock
 from edge.errors import SettingsError
+from edge.feeds.noise import noise_feed
 from edge.settings import TABLE, describe, load, render
 
 FILE = """
@@ -90,3 +92,9 @@ def test_rendered_settings_are_read_back(tmp_path: Path) -> None:
 def test_every_setting_is_described() -> None:
     text = describe()
     assert all(setting.name in text and setting.help in text for setting in TABLE)
+
+
+def test_a_microphone_too_slow_for_a_street_is_refused(file: Path) -> None:
+    settings = load(file, ["noise.source=emulated", "noise.sample_rate_hz=16000"])
+    with pytest.raises(SettingsError, match="sample_rate_hz is 16000; a street needs 32000"):
+        noise_feed(settings, FastClock(start_utc_s=0.0))
