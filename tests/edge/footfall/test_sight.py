@@ -55,6 +55,12 @@ def test_the_same_picture_for_long_is_frozen(grey_frame: MakeFrame, noisy: Noisy
     assert seen[-1] is SightState.FROZEN
 
 
+def test_a_black_picture_is_dark_however_long_it_stays_the_same(grey_frame: MakeFrame) -> None:
+    black = np.zeros((240, 320), np.uint8)
+    seen = states(Sight(), [grey_frame(black, n) for n in range(100)])
+    assert set(seen) == {SightState.DARK}
+
+
 def test_sight_comes_back(grey_frame: MakeFrame, noisy: Noisy) -> None:
     sight = Sight()
     states(sight, [grey_frame(noisy(5, n), n) for n in range(10)])

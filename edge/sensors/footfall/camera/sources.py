@@ -54,10 +54,14 @@ class VideoSource:
             yield to_i420(np.asarray(bgr, np.uint8))
 
     def _end(self, count: int) -> None:
-        if self._spec.live or count == 0:
+        if self._spec.live:
             raise SourceError(
                 f"{self._spec.to_text()} gave no picture after {count} frames;"
                 " check cable, network and format"
+            )
+        if count == 0:
+            raise SourceError(
+                f"{self._spec.to_text()} holds no picture that can be decoded; play it to see"
             )
 
 

@@ -54,10 +54,11 @@ class Sight:
             cv2.resize(frame.grey, GLANCE_PX, interpolation=cv2.INTER_AREA), np.uint8
         )
         self.luma = float(glance.mean())
-        if self._is_frozen(frame):
-            return SightState.FROZEN
-        if self.luma < DARK_LUMA:
+        frozen = self._is_frozen(frame)
+        if self.luma < DARK_LUMA:  # first: a black picture has no noise left to tell it by
             return SightState.DARK
+        if frozen:
+            return SightState.FROZEN
         if float(glance.std()) < FLAT_SD:
             return SightState.COVERED
         return None
