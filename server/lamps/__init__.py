@@ -1,0 +1,1 @@
+"""The lamps product: what detection finds, kept, ordered and told to who repairs it."""
