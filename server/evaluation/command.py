@@ -32,6 +32,8 @@ from server.evaluation.panel import (
     two_period_panel,
     wide_panel,
 )
+from server.evaluation.plan.command import app as plan_app
+from server.evaluation.product_command import app as product_app
 from server.evaluation.results import Result
 from server.evaluation.segmented import Season
 from server.evaluation.series import series_from_table
@@ -43,6 +45,8 @@ app = typer.Typer(
     add_completion=False,
     help="What an intervention changed. Example: msl evaluate its aces.csv --at 37 --json",
 )
+app.add_typer(plan_app, name="plan")
+app.registered_commands += product_app.registered_commands
 
 for room in (survey_command, clock_change_command, adjust_command, levels_command):
     app.registered_commands += room.app.registered_commands

@@ -1,0 +1,1 @@
+"""What each run does to itself: where nothing happened, nothing may be found, and the reverse."""

@@ -1,0 +1,1 @@
+"""From hourly rollups to weekly outcomes: what was observed, for how long, and where it broke."""

@@ -1,0 +1,1 @@
+"""Incidents and surveys from other people's tables, row by row or not at all."""

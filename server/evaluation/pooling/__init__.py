@@ -1,0 +1,1 @@
+"""One answer from several labs' bundles; no measurement leaves a lab."""
