@@ -28,7 +28,7 @@ _ROOMS: dict[str, tuple[str, str]] = {
     "export": ("server.export.command", "app"),
     "work": ("server.work.command", "app"),
     "evaluate": ("server.evaluation.command", "app"),
-    "lamps": ("server.lighting.command", "app"),
+    "lamps": ("server.lamps.command", "app"),
     "serve": ("server.api.command", "app"),
     "enrol": ("server.identity.command", "enrol"),
     "ca": ("server.identity.command", "ca"),

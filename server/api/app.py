@@ -14,10 +14,12 @@ from server.api.errors import LastResort, install_error_handlers
 from server.api.limits import Limits
 from server.api.metrics import Measured, Metrics
 from server.completeness import routes as completeness_routes
+from server.console import lamp_pages
 from server.console import routes as console
 from server.console.board import Board
 from server.console.live import Live
 from server.export import routes as export_routes
+from server.lamps import routes as lamp_routes
 
 DESCRIPTION = """
 Light, footfall and noise of public space, as measured and with what is known about them.
@@ -71,6 +73,8 @@ def create_app(
         app.include_router(room.router)
     app.include_router(completeness_routes.router)
     app.include_router(export_routes.router)
+    app.include_router(lamp_routes.router)
+    app.include_router(lamp_pages.router)
     app.mount("/static", console.static_files(), name="static")
     app.add_middleware(LastResort)
     # A page of 500 nodes is 2.6 MB, and a tenth of it on the way to a phone; event streams are

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from server.registry.change import changing, ensure
-from server.registry.entries import Deployment, Lab, Node, Site
+from server.registry.entries import Deployment, Lab, Lamp, Node, Site
 
 LAB = Lab(lab_id="demo-lab", name="Demonstration lab (simulated)")
 SITES = (
@@ -77,6 +77,8 @@ def register(conn: psycopg.Connection, since: datetime) -> None:
                 ),
             )
             ensure(conn, Deployment(node_id=node.node_id, site_id=node.site_id, from_t=since))
+            # Each hangs under a lamp, of one feeder a site.
+            ensure(conn, Lamp(node_id=node.node_id, from_t=since, rated_w=36))
 
 
 def write_simulation(

@@ -118,7 +118,7 @@ def recompute(
     """Tell all episodes anew: of the database's lamps, or of a CSV file.
 
     Of the database, every fault keeps its number and what people said about it; run it as
-    msl_worker. Examples: msl lamps recompute --site park; msl lamps recompute --from-csv lux.csv
+    msl_worker. Example: msl lamps recompute --site park, or msl lamps recompute --from-csv lux.csv
     --site-lat 52.5 --site-lon 13.4 --json
     """
     if from_csv is not None:

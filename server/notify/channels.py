@@ -2,8 +2,8 @@
 
 ```toml
 [quiet]
-from = "22:00"     # in the zone of the site
-to = "06:00"
+from = 22:00:00    # in the zone of the site
+to = 06:00:00
 
 [[channel]]
 name = "duty"

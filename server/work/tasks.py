@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -9,6 +10,8 @@ import psycopg
 from server.identity.ca import CredentialFiles
 from server.identity.ca import load as load_credential
 from server.identity.signing import keep_crl, sign_approved
+from server.notify.channels import read_channels
+from server.notify.outbox import notify
 from server.settings import Settings
 from server.work.release import release_corrected
 from server.work.retention import retain
@@ -50,6 +53,18 @@ def _identity(settings: Settings) -> Sequence[Task]:
     return sign, Task("crl", every_s, lambda c: keep_crl(c, authority, crl_file), on_wake=True)
 
 
+def _notifier(settings: Settings) -> Sequence[Task]:
+    """The one notifier, where somebody is to be told; a bad file is said at the start."""
+    if settings.notify_file is None:
+        return ()
+    channels = read_channels(Path(settings.notify_file))
+
+    def run(conn: psycopg.Connection) -> int:
+        return notify(conn, channels, datetime.now(UTC))
+
+    return (Task("notify", settings.work_every_s, run, on_wake=True),)
+
+
 def tasks(settings: Settings) -> Sequence[Task]:
     """All tasks, in the order in which they run when several are due."""
     keep_days = {
@@ -68,5 +83,6 @@ def tasks(settings: Settings) -> Sequence[Task]:
             lambda conn: roll_up(conn, settings.work_batch_marks),
             on_wake=True,
         ),
+        *_notifier(settings),
         Task("retention", RETENTION_EVERY_S, lambda conn: retain(conn, keep_days).chunks_n),
     )

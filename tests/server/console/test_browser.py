@@ -100,7 +100,7 @@ def test_ages_go_on_while_nothing_comes_and_are_the_servers_while_it_is_asked(
     browser.ask("lastHeard -= 3600_000")
     browser.ask("poll().then(() => { window.polled = true; })")
     browser.wait_for("window.polled === true", 10)
-    assert re.fullmatch(r" \((\d+ s|[1-5] min) ago\)", browser.ask(age))
+    assert re.fullmatch(r" \((now|(\d+ s|[1-5] min) ago)\)", browser.ask(age))
     assert browser.ask("live.dataset.live") == "poll"
 
 
