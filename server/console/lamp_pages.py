@@ -70,11 +70,13 @@ def lamps(
         _site_lamps(conn, list(some), night, at)
         for _, some in groupby(rows, key=lambda row: row["site_id"])
     ]
-    counts = {state: sum(r["state"] == state for r in rows) for state in STATE_MARKS}
+    known = [row for row in rows if row["learned"]]
+    counts = {state: sum(r["state"] == state for r in known) for state in STATE_MARKS}
     shown = night or (at - timedelta(hours=12)).date()
     return _page(
         "lamps.html", sites=sites, lamps_n=len(rows), at=at,
         counts=[(STATE_MARKS[s], wording.STATE_WORDS[s], n) for s, n in counts.items() if n],
+        unrecognised_n=len(rows) - len(known),
         before=shown - timedelta(days=1), after=shown + timedelta(days=1), night=night,
     )  # fmt: skip
 
@@ -110,9 +112,11 @@ def duty_page(conn: Database, request: Request, site: OfSite = None) -> Response
     """What is to be done next."""
     at = datetime.now(UTC)
     duties = duty.duty_list(conn, site, at)
+    lamps = read.lamps(conn, site)
     over = duty.episodes(conn, site=site, statuses=("over", "closed"), limit=10)
     return _page(
         "duty.html", duties=duties, over=over, at=at, words=wording.kind_words,
+        lamps_n=len(lamps), unrecognised_n=sum(not row["learned"] for row in lamps),
         next_step=wording.next_step, zone_of=lambda row: site_zone(row["tz"]),
         clock=wording.clock, status_words=wording.STATUS_WORDS, actions=_actions,
         writing=request.app.state.write_token is not None,
@@ -153,7 +157,11 @@ def _lamp_row(
     return LampRow(
         node_id=row["node_id"],
         simulated=row["simulated"],
-        mark="bad" if row["open_kinds"] else STATE_MARKS[row["state"]],
+        mark="bad"
+        if row["open_kinds"]
+        else STATE_MARKS[row["state"]]
+        if row["learned"]
+        else "wait",
         state=wording.STATE_WORDS[row["state"]] if row["learned"] else "not recognised yet",
         faults=", ".join(wording.kind_words(kind) for kind in row["open_kinds"]),
         lane=told,

@@ -86,6 +86,8 @@ def _words(night: dict[str, Any], zone: ZoneInfo) -> str:
         total = sum((r.upper - r.lower for r in night[kind]), timedelta())
         return total / timedelta(hours=1)
 
+    if not night["coverage"]:
+        return "nothing was measured in the dark hours"
     lit, dark = hours("lit"), hours("dark")
     said = [f"lit {lit:.1f} h" if lit else "never told lit"]
     if dark >= 0.1:

@@ -1,5 +1,6 @@
 """Lamps over HTTP, on pages and on the command line, from one told street."""
 
+import html
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -184,6 +185,24 @@ def test_pages_of_nothing_say_what_to_do(client: httpx.Client) -> None:
     assert "msl lamps add" in client.get("/lamps").text
     assert "Nothing to do." in client.get("/duty").text
     assert client.get("/lamps/nobody").status_code == 404
+
+
+def test_a_lamp_that_is_not_recognised_is_not_said_to_be_well(
+    street: Street, client: httpx.Client
+) -> None:
+    street.site()
+    street.lamp("lamp-1")
+    page = client.get("/duty").text
+    assert "Nothing can be told yet." in page
+    assert "Nothing to do." not in page
+    assert "<b>1</b> not recognised yet" in client.get("/lamps").text
+
+
+def test_how_many_are_not_recognised_stands_over_the_duty_list(
+    told: psycopg.Connection, client: httpx.Client
+) -> None:
+    page = html.unescape(client.get("/duty").text)
+    assert "<b>1</b> of 3 lamps isn't recognised yet" in page
 
 
 def test_commands_list_explain_and_act(
