@@ -14,6 +14,11 @@ _NODES = """
 SELECT node_id, state::text, (extract(epoch FROM created_at) * 1000)::bigint
 FROM node WHERE node_id = ANY(%s)
 """
+_REVOKED = """
+SELECT node_id FROM certificate WHERE node_id = ANY(%s)
+GROUP BY node_id HAVING bool_and(revoked_at IS NOT NULL)
+"""
+REVOKED = "every certificate of this node is revoked"
 _COUNT_UNKNOWN = """
 INSERT INTO unknown_node (node_id, kind, count) VALUES (%s, %s, %s)
 ON CONFLICT (node_id, kind) DO UPDATE SET
@@ -45,6 +50,19 @@ def nodes(cur: psycopg.Cursor[Any], node_ids: Collection[str]) -> dict[str, Node
     """Those of `node_ids` that the registry knows."""
     cur.execute(_NODES, (sorted(node_ids),))
     return {node_id: Node(state, created_ms) for node_id, state, created_ms in cur.fetchall()}
+
+
+def without_revoked(cur: psycopg.Cursor[Any], parts: Sequence[Part]) -> list[Part]:
+    """`parts` without those of nodes that have no certificate left; these are noted as refused.
+
+    The broker lets such a node publish until it has read the new list of the revoked.
+    """
+    cur.execute(_REVOKED, (sorted({part.node_id for part in parts}),))
+    revoked = {node_id for (node_id,) in cur.fetchall()}
+    for part in parts:
+        if part.node_id in revoked:
+            cur.execute(_COUNT_REFUSED, (part.node_id, REVOKED))
+    return [part for part in parts if part.node_id not in revoked]
 
 
 def count_unknown(cur: psycopg.Cursor[Any], parts: Sequence[Part]) -> None:

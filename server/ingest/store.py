@@ -47,8 +47,18 @@ class Stored:
     conflicts: list[Letter] = field(default_factory=list)
 
 
-def store(conn: psycopg.Connection, parts: Sequence[Part], *, dead_letter_max_rows: int) -> Stored:
+def store(
+    conn: psycopg.Connection,
+    parts: Sequence[Part],
+    *,
+    dead_letter_max_rows: int,
+    by_certificate: bool = False,
+) -> Stored:
     """Store `parts` in one transaction; safe to repeat, also after a COMMIT of unknown outcome.
+
+    Args:
+        by_certificate: They came by the nodes' own connections, so what a node with a revoked
+            certificate sends is left to its spool. A stick was brought by a person.
 
     Raises:
         DeadLetterFull: Letters among them don't fit.
@@ -57,6 +67,8 @@ def store(conn: psycopg.Connection, parts: Sequence[Part], *, dead_letter_max_ro
         psycopg.Error: Anything else is no fault of the data; try again later.
     """
     with conn.transaction(), conn.cursor() as cur:
+        if by_certificate:
+            parts = registry.without_revoked(cur, parts)
         nodes = registry.nodes(cur, {part.node_id for part in parts})
         known = [part for part in parts if part.node_id in nodes]
         done = Stored(unknown=len(parts) - len(known))

@@ -214,7 +214,12 @@ class Writer:
         if self._conn is None:
             self._conn = self._connect()
             self._metrics.connects.labels("database").inc()
-        return store(self._conn, group, dead_letter_max_rows=self._limits.dead_letter_max_rows)
+        return store(
+            self._conn,
+            group,
+            dead_letter_max_rows=self._limits.dead_letter_max_rows,
+            by_certificate=True,
+        )
 
     def _confirm(self, messages: Sequence[Message], done: Stored) -> None:
         """After COMMIT: PUBACK, then tell every node up to where nothing is missing."""

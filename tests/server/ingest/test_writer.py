@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import psycopg
 import pytest
@@ -309,10 +310,10 @@ def test_an_exception_that_nobody_foresaw_costs_one_message_and_not_the_loop(
 ) -> None:
     odd = wire.lights(1, spool="bbbbbbbb")
 
-    def store(conn: psycopg.Connection, parts: list[Part], **limits: int) -> object:
+    def store(conn: psycopg.Connection, parts: list[Part], **how: Any) -> object:
         if any(part.message is odd for part in parts):
             raise KeyError("spool")
-        return store_module.store(conn, parts, **limits)
+        return store_module.store(conn, parts, **how)
 
     monkeypatch.setattr(writer_module, "store", store)
     receiver = HandReceiver()
