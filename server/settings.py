@@ -113,7 +113,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float,
         _help("how often the worker looks for work when nobody wakes it", "s", gt=0, le=3600),
     ] = 30.0
-    work_batch_marks: Annotated[
+    work_batch_hours: Annotated[
         int, _help("node-hours recomputed in one transaction, with all their marks", "1", ge=1)
     ] = 5000
     notify_file: Annotated[

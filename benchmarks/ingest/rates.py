@@ -188,9 +188,7 @@ def receiver(city: City, name: str, kinds: Kinds, metrics: Metrics) -> MqttRecei
 def wait_for_connection(taking: MqttReceiver) -> float:
     while not taking.connected:
         time.sleep(0.001)
-    began_s = time.monotonic()
-    time.sleep(0.0)
-    return began_s
+    return time.monotonic()
 
 
 def acknowledged(metrics: Metrics) -> int:

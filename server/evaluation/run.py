@@ -303,7 +303,7 @@ def _buffer(run: Run) -> OutcomeAnswer | None:
     said = sentence(
         run.plan.primary, result, refusals, treated=len(around), control=len(run.sites("control")),
         detectable=None,
-    ).replace("treated site", "site around")  # fmt: skip
+    ).replace("treated site", "neighbouring site")  # fmt: skip
     return OutcomeAnswer(
         name=run.plan.primary, primary=False, result=result, refusals=refusals, sentence=said,
         outcome="refused" if refusals or result.refusal else result.outcome,

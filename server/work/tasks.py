@@ -80,7 +80,7 @@ def tasks(settings: Settings) -> Sequence[Task]:
         Task(
             "rollup",
             settings.work_every_s,
-            lambda conn: roll_up(conn, settings.work_batch_marks),
+            lambda conn: roll_up(conn, settings.work_batch_hours),
             on_wake=True,
         ),
         *_notifier(settings),
