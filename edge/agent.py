@@ -18,7 +18,6 @@ from contract.flags import Flag
 from contract.messages import Config, Windows
 from contract.records import HealthRecord, Record
 from contract.streams import MEASURED_STREAMS, Stream
-from edge.broker_link import BrokerSettings
 from edge.clock import Clock, FastClock, TrustedClock
 from edge.config_store import ConfigStore
 from edge.down_answers import DownAnswers
@@ -39,7 +38,8 @@ from edge.spool import Spool
 from edge.spool_answers import SpoolUnwritable
 from edge.spool_rows import to_t_ms
 from edge.stream_worker import StreamWorker
-from edge.uplink import Timing, Uplink
+from edge.uplink import Uplink
+from edge.uplink_settings import broker_settings, uplink_timing
 from edge.windows import Piece, Windower
 
 log = logging.getLogger(__name__)
@@ -379,26 +379,6 @@ class Agent:
         if state != self._link or state == "online":
             log.info("uplink %s: %s", state, detail)
         self._link = state
-
-
-def broker_settings(settings: Settings) -> BrokerSettings:
-    """Where the broker is, from the settings."""
-    return BrokerSettings(
-        host=settings.text("broker.host"),
-        port=settings.integer("broker.port"),
-        ca_file=settings.path("broker.ca_file"),
-        cert_file=settings.path("broker.cert_file"),
-        key_file=settings.path("broker.key_file"),
-    )
-
-
-def uplink_timing(settings: Settings) -> Timing:
-    """Waits of the uplink, from the settings."""
-    return Timing(
-        ack_timeout_s=settings.number("uplink.ack_timeout_s"),
-        backoff_max_s=settings.number("uplink.backoff_max_s"),
-        reconnect_max_s=settings.number("uplink.reconnect_max_s"),
-    )
 
 
 def _restart_reason(boot: str | None, clean: str | None, boot_now: str) -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.events import CheckResult
-from edge.agent import broker_settings
 from edge.clock import SystemClock, kernel_clock_synced
 from edge.errors import NodeError
 from edge.feeds.feed import Feed
@@ -22,6 +21,7 @@ from edge.identity import boot_id, software_rev
 from edge.sensor_states import OK
 from edge.settings import Settings
 from edge.spool import Spool
+from edge.uplink_settings import broker_settings
 
 # A counter needs some seconds before it sees; a lux sensor one.
 SENSOR_TIMEOUT_S = 45.0

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contract.streams import DEFAULT_WINDOW_S, Stream
-from edge.agent import broker_settings, uplink_timing
 from edge.clock import TrustedClock
 from edge.identity import boot_id, software_rev
 from edge.simulate.pilot import SimulatedNode
@@ -20,6 +19,7 @@ from edge.simulate.records import RecordSource, fill
 from edge.spool import Spool
 from edge.stream_worker import Retry
 from edge.uplink import Uplink
+from edge.uplink_settings import broker_settings, uplink_timing
 
 log = logging.getLogger(__name__)
 
