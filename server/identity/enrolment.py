@@ -5,7 +5,7 @@ the same request twice is one request; the same token with another key is an ala
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -187,15 +187,13 @@ def certificates(conn: psycopg.Connection, node_id: str | None = None) -> list[R
     )  # fmt: skip
 
 
-def alarms(conn: psycopg.Connection, since: datetime | None = None) -> list[Row]:
-    """What should not have happened and nobody has looked at yet; or all since a moment."""
+def alarms(conn: psycopg.Connection) -> list[Row]:
+    """What should not have happened and nobody has looked at yet."""
     return _rows(
         conn,
-        "SELECT alarm_id, at, node_id, kind, detail, seen_by FROM identity_alarm"
-        " WHERE CASE WHEN %s::timestamptz IS NULL THEN seen_at IS NULL ELSE at >= %s END"
-        " ORDER BY at",
-        since, since,
-    )  # fmt: skip
+        "SELECT alarm_id, at, node_id, kind, detail FROM identity_alarm"
+        " WHERE seen_at IS NULL ORDER BY at",
+    )
 
 
 def _again(conn: psycopg.Connection, node_id: str, digest: bytes, key: bytes) -> Answer:

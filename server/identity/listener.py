@@ -34,7 +34,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorAnswer, "description": "The request itself is no good"},
     403: {"model": ErrorAnswer, "description": "The token or certificate opens nothing"},
     410: {"model": ErrorAnswer, "description": "A person has refused this request"},
-    429: {"model": ErrorAnswer, "description": "Too often; wait for Retry-After"},
+    429: {"model": ErrorAnswer, "description": "Too often; the message says how long to wait"},
     "default": {"model": ErrorAnswer, "description": "Anything else, in the one error shape"},
 }
 Csr = Annotated[str, Field(max_length=MAX_CSR_BYTES, description="PEM, PKCS #10, P-256")]
@@ -140,14 +140,10 @@ def server_config(
     )
 
 
-class TooOften(ApiError):
-    """429 with the seconds to wait."""
-
-
 def _within(limit: RateLimit, request: Request) -> None:
     wait_s = limit.wait_s(request.client.host if request.client else "")
     if wait_s > 0:
-        raise TooOften(429, "too_often", f"asked too often; try again in {wait_s:.0f} s")
+        raise ApiError(429, "too_often", f"asked too often; try again in {wait_s:.0f} s")
 
 
 def _peer(request: Request) -> tuple[str, str]:
