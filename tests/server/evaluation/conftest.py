@@ -1,12 +1,16 @@
 """Published inputs where they are, and a made-up series whose figures other programs gave."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
+
+from server.evaluation.command import app
 
 ROOT = Path(__file__).parents[3]
 
@@ -51,3 +55,18 @@ def step_series(wobble: NDArray[np.float64]) -> NDArray[np.float64]:
 def cli() -> CliRunner:
     """Runs `msl evaluate` in process."""
     return CliRunner()
+
+
+def write(folder: Path, text: str) -> str:
+    """A CSV for a command."""
+    path = folder / "data.csv"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def answer(cli: CliRunner, *arguments: str) -> dict[str, Any]:
+    """What a command of `msl evaluate` says with --json."""
+    result = cli.invoke(app, [*arguments, "--json"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,19 +9,7 @@ from typer.testing import CliRunner
 
 from server.evaluation.command import app
 from server.evaluation.errors import BadRequest, BadTable
-
-
-def write(folder: Path, text: str) -> str:
-    path = folder / "data.csv"
-    path.write_text(text, encoding="utf-8")
-    return str(path)
-
-
-def answer(cli: CliRunner, *arguments: str) -> dict[str, Any]:
-    result = cli.invoke(app, [*arguments, "--json"], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    found: dict[str, Any] = json.loads(result.stdout)
-    return found
+from tests.server.evaluation.conftest import answer, write
 
 
 def monthly_counts(effect: float) -> str:
